@@ -1,0 +1,107 @@
+package health
+
+import "time"
+
+// Active judges one endpoint by its checks. It is a value: [Active.Observe]
+// returns the next one, so any two are compared with ==. The zero Active has
+// heard nothing yet and changes its verdict at the first result.
+type Active struct {
+	healthyAfter, unhealthyAfter int
+
+	known, healthy   bool
+	since            time.Time
+	passes, failures int // in a row; at least one of them is 0
+	retries          int // checks failed since it went down, no pass between
+}
+
+// Transition is a change of verdict.
+type Transition uint8
+
+// The transitions of an endpoint. An endpoint that was unknown goes up or down
+// like any other.
+const (
+	None Transition = iota
+	Up
+	Down
+)
+
+// String returns "none", "up" or "down".
+func (t Transition) String() string {
+	switch t {
+	case Up:
+		return "up"
+	case Down:
+		return "down"
+	default:
+		return "none"
+	}
+}
+
+// NewActive returns the state of an endpoint of which nothing is known. It goes
+// up after healthyAfter passes in a row and, once it has been up, down after
+// unhealthyAfter failures in a row. Less than 1 means 1.
+func NewActive(healthyAfter, unhealthyAfter int) Active {
+	return Active{healthyAfter: healthyAfter, unhealthyAfter: unhealthyAfter}
+}
+
+// Known reports whether there has been a verdict yet.
+func (a Active) Known() bool { return a.known }
+
+// Healthy reports the verdict; it is false while there is none.
+func (a Active) Healthy() bool { return a.healthy }
+
+// Since returns when the verdict was reached, the zero time while there is
+// none.
+func (a Active) Since() time.Time { return a.since }
+
+// Passes returns how many results in a row have been good, up to the last one.
+func (a Active) Passes() int { return a.passes }
+
+// Failures returns how many results in a row have been bad, up to the last one.
+func (a Active) Failures() int { return a.failures }
+
+// Observe returns the state after r, which was found at now, and how the
+// verdict changed.
+//
+// The first failure of an endpoint that is not known yet decides at once: it
+// has never proved itself, and no traffic is lost by waiting for its first
+// pass. A failure of our own making, such as having run out of descriptors,
+// says nothing about the endpoint and changes nothing. Nor does a passive
+// failure of an endpoint that is down: it gets traffic only when there is none
+// better, and that traffic must not hold back its recovery.
+func (a Active) Observe(r Result, now time.Time) (Active, Transition) {
+	switch {
+	case r.Err == nil:
+		return a.pass(now)
+	case ownFault(r.Err), r.Passive && a.down():
+		return a, None
+	default:
+		return a.fail(now)
+	}
+}
+
+func (a Active) pass(now time.Time) (Active, Transition) {
+	a.passes++
+	a.failures, a.retries = 0, 0
+	if a.healthy || a.passes < a.healthyAfter {
+		return a, None
+	}
+	a.known, a.healthy, a.since = true, true, now
+	return a, Up
+}
+
+func (a Active) fail(now time.Time) (Active, Transition) {
+	a.failures++
+	a.passes = 0
+	if a.down() {
+		a.retries++
+		return a, None
+	}
+	if a.known && a.failures < a.unhealthyAfter {
+		return a, None
+	}
+	a.known, a.healthy, a.since = true, false, now
+	return a, Down
+}
+
+func (a Active) down() bool { return a.known && !a.healthy }

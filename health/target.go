@@ -1,0 +1,149 @@
+package health
+
+import (
+	"context"
+	"time"
+)
+
+// target is one watched endpoint. Its run goroutine owns everything but the
+// channels; it is either resting until the timer fires, queueing for a slot, or
+// waiting for the result of the check that is running.
+type target struct {
+	checker     *Checker
+	id, address string
+	cancel      context.CancelFunc
+
+	strikes chan error
+	nudges  chan struct{}
+	results chan Result
+
+	active Active
+	timer  *time.Timer
+	due    time.Time     // when the timer fires, while resting
+	queue  chan struct{} // the checker's slots while queueing, else nil
+	began  time.Time     // start of the last check
+	busy   bool          // a check is running
+	again  bool          // another check was asked for while one is running
+	spread bool          // the phase of the regular checks has been drawn
+}
+
+func newTarget(c *Checker, id, address string, cancel context.CancelFunc) *target {
+	return &target{
+		checker: c,
+		id:      id,
+		address: address,
+		cancel:  cancel,
+		// As many strikes as take the endpoint down; more change nothing.
+		strikes: make(chan error, max(1, c.spec.UnhealthyAfter)),
+		nudges:  make(chan struct{}, 1),
+		results: make(chan Result, 1),
+		active:  NewActive(c.spec.HealthyAfter, c.spec.UnhealthyAfter),
+	}
+}
+
+// strike and nudge never block: what does not fit is already on its way.
+func (t *target) strike(err error) {
+	select {
+	case t.strikes <- err:
+	default:
+	}
+}
+
+func (t *target) nudge() {
+	select {
+	case t.nudges <- struct{}{}:
+	default:
+	}
+}
+
+// run checks the endpoint until ctx is done. A check that is running then is
+// left to the checker to wait for.
+func (t *target) run(ctx context.Context) {
+	t.due = time.Now()
+	t.timer = time.NewTimer(0)
+	defer t.timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.timer.C:
+			t.queue = t.checker.starting
+		case t.queue <- struct{}{}:
+			t.start(ctx)
+		case r := <-t.results:
+			t.observe(ctx, r)
+			t.rest()
+		case err := <-t.strikes:
+			t.observe(ctx, Result{Err: brief(err, 0), Passive: true})
+			t.hasten()
+		case <-t.nudges:
+			t.hasten()
+		}
+	}
+}
+
+// start begins a check in a goroutine of its own, so that a strike counts at
+// once while the check hangs.
+func (t *target) start(ctx context.Context) {
+	t.queue = nil
+	t.busy = true
+	t.began = time.Now()
+	t.checker.running.Go(func() { t.results <- t.checker.check(ctx, t.address) })
+}
+
+// observe takes r into account and reports it.
+func (t *target) observe(ctx context.Context, r Result) {
+	if ctx.Err() != nil {
+		return // a check that was cut short says nothing
+	}
+	now := time.Now()
+	next, transition := t.active.Observe(r, now)
+	if r.Passive && next == t.active {
+		return // while traffic fails open there is one of these per request
+	}
+	t.active = next
+	t.checker.count(r)
+	t.checker.report(ctx, Report{
+		ID: t.id, Address: t.address,
+		Result: r, Transition: transition, Active: next, At: now,
+	})
+}
+
+// rest sets the time of the next check after one has ended.
+func (t *target) rest() {
+	t.busy = false
+	t.schedule(time.Now().Add(t.delay()))
+	if t.again {
+		t.again = false
+		t.hasten()
+	}
+}
+
+// delay returns the wait for the next check. The first regular one falls
+// anywhere within the interval: endpoints found together are checked together
+// once, and spread evenly from then on.
+func (t *target) delay() time.Duration {
+	wait := t.checker.spec.wait(t.active)
+	if wait == t.checker.spec.Interval && !t.spread {
+		t.spread = true
+		return time.Duration(t.checker.random() * float64(wait))
+	}
+	return jittered(wait, t.checker.random())
+}
+
+// hasten brings the next check forward to now, or to the gap after the start of
+// the last one.
+func (t *target) hasten() {
+	switch at := t.began.Add(t.checker.spec.gap()); {
+	case t.busy:
+		t.again = true
+	case t.queue != nil: // as soon as possible already
+	case at.Before(t.due):
+		t.schedule(at)
+	}
+}
+
+func (t *target) schedule(at time.Time) {
+	t.due = at
+	t.timer.Reset(time.Until(at))
+}
