@@ -1,0 +1,89 @@
+package pool
+
+import (
+	"slices"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/rota-lb/rota/balancer"
+	"github.com/rota-lb/rota/discovery"
+)
+
+// publish puts the next pool and the next view in place, if anything changed.
+// The pool goes first: traffic matters more than its description.
+func (w *writer) publish() {
+	if !w.stale {
+		return
+	}
+	w.stale = false
+	view := make([]*Endpoint, len(w.order))
+	for i, m := range w.order {
+		if m.dirty {
+			w.rejudge(m)
+		}
+		view[i] = m.view
+	}
+	next := w.eligible()
+	if !slices.Equal(next, w.service.Pool().Members()) {
+		w.service.pool.Store(balancer.NewPool(w.service.options.Balance, next, &w.turn))
+	}
+	w.service.view.Store(&view)
+}
+
+// eligible returns the members that get traffic. Where none serves, those that
+// are out only for their health do: a try is better than a certain failure.
+func (w *writer) eligible() []balancer.Member {
+	var serving, lastResort []balancer.Member
+	for _, m := range w.order {
+		member := balancer.Member{Endpoint: m.endpoint, Weight: m.facts.weight}
+		switch {
+		case m.view.State == Serving:
+			serving = append(serving, member)
+		case onlyUnhealthy(m.facts):
+			lastResort = append(lastResort, member)
+		}
+	}
+	if len(serving) > 0 {
+		return serving
+	}
+	return lastResort
+}
+
+// rejudge derives the state of a member anew and logs it when it changed.
+func (w *writer) rejudge(m *member) {
+	state, reasons := judge(m.facts)
+	before := m.view
+	m.view = &Endpoint{
+		ID: m.instance.ID, Name: m.instance.Name, Address: m.instance.Address,
+		Weight: m.facts.weight, State: state, Reasons: reasons,
+		LastError: m.lastError, Live: m.endpoint,
+	}
+	m.dirty = false
+	if before != nil && before.State == state && slices.Equal(before.Reasons, reasons) {
+		return
+	}
+	from := State("new")
+	if before != nil {
+		from = before.State
+	}
+	args := []any{
+		"service", w.service.options.Name, "id", m.instance.Name, "node", m.instance.Node,
+		"address", m.instance.Address, "state", state, "from", from, "reasons", reasons,
+	}
+	level := hclog.Info
+	if state == Ejected {
+		level = hclog.Warn
+		args = append(args, "error", m.lastError)
+	}
+	w.service.options.Logger.Log(level, "endpoint "+string(state), args...)
+}
+
+// logRejected tells of instances that can't be used, once for each.
+func (w *writer) logRejected(now, before []discovery.Rejected) {
+	for _, r := range now {
+		if !slices.Contains(before, r) {
+			w.service.options.Logger.Warn("instance left out", "service", w.service.options.Name,
+				"id", r.Name, "reason", r.Reason)
+		}
+	}
+}
