@@ -1,0 +1,34 @@
+# What people do with rota. "make help" lists it.
+
+GO ?= go
+
+.PHONY: help build demo test lint compose-test fuzz clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
+
+build: ## build rota and the sample backend into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/rota ./examples/backend
+
+demo: ## start Consul, three backends and rota on :8080; ARGS="--help" for ports
+	@$(GO) build -o bin/ ./examples/demo && exec bin/demo $(ARGS)
+
+test: lint ## run every test under the race detector, on a real Consul
+	@command -v "$$($(GO) env CC)" >/dev/null || { \
+		echo "make test: the race detector needs a C compiler, and there is no $$($(GO) env CC): install gcc" >&2; exit 1; }
+	@scripts/consul.sh >/dev/null
+	$(GO) test -race ./...
+
+lint: ## go vet, staticcheck, and the rules of this house
+	$(GO) vet -tags compose ./...
+	$(GO) tool -modfile=tools/lint/go.mod staticcheck -tags compose ./...
+	scripts/check.sh
+
+compose-test: ## bring docker-compose.yml up and try it: scale, kill, restart Consul
+	scripts/compose-test.sh
+
+fuzz: ## run each fuzz test for ten seconds
+	scripts/fuzz.sh
+
+clean: ## remove what was built, Consul too
+	rm -rf bin
