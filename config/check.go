@@ -1,0 +1,156 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+)
+
+// check judges what only the whole file can tell, and adds what goes without
+// saying: a listener, and the route to an only service.
+func (d *draft) check(to *decoder) {
+	if len(d.listens) == 0 {
+		d.listen(&section{label: "http"})
+	}
+	d.checkAddresses(to)
+	d.checkDuplicateRoutes(to)
+	// A block's name with a typing error must not look like a missing block.
+	if to.incomplete {
+		return
+	}
+	if len(d.services) == 0 {
+		to.report(d.file.where, "add one, such as: service \"web\" { }\nwhich is made of the instances of web that Consul lists", "there is no service to send requests to")
+		return
+	}
+	if len(d.routes) == 0 {
+		if len(d.services) > 1 {
+			to.report(d.services[1].at.where, "add a route for each, such as:\n"+exampleRoute(d.services[1].value.Name),
+				"there are %d services and no route to tell which of them gets a request", len(d.services))
+			return
+		}
+		only := Route{PathPrefix: "/", Service: d.services[0].value.Name}
+		d.routes = []*placed[Route]{{value: only}}
+	}
+	d.checkServices(to)
+}
+
+// exampleRoute is a route to the service as it may be written in HCL.
+func exampleRoute(service string) string {
+	return "route {\n  path_prefix = " + strconv.Quote("/"+service) + "\n  service     = " + strconv.Quote(service) + "\n}"
+}
+
+// checkAddresses finds addresses that can't be listened on together.
+func (d *draft) checkAddresses(to *decoder) {
+	for i, l := range d.listens {
+		for _, before := range d.listens[:i] {
+			if sameAddress(l.value.Address, before.value.Address) {
+				to.report(l.at.position("address"), "", "address in %s: %s is taken by %s, which has %s",
+					l.at.title, l.value.Address, before.at.title, before.value.Address)
+				break
+			}
+		}
+		admin := d.cfg.Admin.Address
+		if !sameAddress(l.value.Address, admin) {
+			continue
+		}
+		if at, given := d.admin.at["address"]; given {
+			to.report(at, "", "address in admin: %s is taken by %s, which has %s", admin, l.at.title, l.value.Address)
+		} else {
+			to.report(l.at.position("address"), "move one of them: admin { address = \"…\" }",
+				"address in %s: %s is taken by admin, which has %s by default", l.at.title, l.value.Address, admin)
+		}
+	}
+}
+
+// sameAddress reports whether only one of two listeners could have its
+// address. A host that means every interface takes the port on all of them.
+func sameAddress(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errA != nil || errB != nil { // off, or wrong and reported
+		return false
+	}
+	return portA == portB && portA != "0" && (hostA == hostB || everyInterface(hostA) || everyInterface(hostB))
+}
+
+func everyInterface(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "" || err == nil && ip.IsUnspecified()
+}
+
+// checkDuplicateRoutes finds routes of which one would never be taken.
+func (d *draft) checkDuplicateRoutes(to *decoder) {
+	type match struct{ host, prefix string }
+	first := map[match]*section{}
+	for _, r := range d.routes {
+		if r.at.bad["host"] || r.at.bad["path_prefix"] {
+			continue
+		}
+		m := match{r.value.Host, r.value.PathPrefix}
+		if before, ok := first[m]; ok {
+			to.report(r.at.where, "", "this route matches the same requests as the one on line %d: host %q, path_prefix %q",
+				before.where.Start.Line, m.host, m.prefix)
+			continue
+		}
+		first[m] = r.at
+	}
+}
+
+// checkServices holds routes and services against each other.
+func (d *draft) checkServices(to *decoder) {
+	var names []string
+	unreached := map[string]bool{}
+	for _, s := range d.services {
+		names = append(names, s.value.Name)
+		unreached[s.value.Name] = true
+	}
+	// A route that is wrong may well be the one that a service lacks.
+	unsure := false
+	for _, r := range d.routes {
+		name := r.value.Service
+		if _, known := unreached[name]; known {
+			unreached[name] = false
+			continue
+		}
+		unsure = true
+		at, given := r.at.at["service"]
+		if !given || r.at.bad["service"] {
+			continue // reported as such
+		}
+		hint := "the services are " + alternatives(names)
+		near := didYouMean(name, names)
+		if near != "" {
+			hint = ""
+		}
+		to.report(at, hint, "there is no service %q%s", name, near)
+	}
+	if unsure {
+		return
+	}
+	for _, s := range d.services {
+		if unreached[s.value.Name] {
+			to.report(s.at.where, "add one, or leave the service out:\n"+exampleRoute(s.value.Name), "no route leads to service %q", s.value.Name)
+		}
+	}
+}
+
+// checkTimeout holds a health check's timeout against its interval: a probe is
+// over before the next one begins.
+func (h *HealthCheck) checkTimeout(to *decoder, s *section) {
+	if h.Timeout <= h.Interval || s.bad["timeout"] || s.bad["interval"] {
+		return
+	}
+	at, byDefault := s.position("timeout"), ""
+	if _, given := s.at["timeout"]; !given {
+		at, byDefault = s.position("interval"), " by default"
+	}
+	to.report(at, "write timeout = "+strconv.Quote(shortDuration(h.Interval))+" or less, or a longer interval",
+		"timeout%s: %s%s is longer than the interval of %s", s.of(), shortDuration(h.Timeout), byDefault, shortDuration(h.Interval))
+}
+
+// checkURLs sees that a static service has a backend.
+func (d *Discover) checkURLs(to *decoder, s *section) {
+	if at, given := s.at["urls"]; given && len(d.URLs) == 0 && !s.bad["urls"] {
+		to.report(at, `write urls = ["http://host:port"]`, "urls%s: the list is empty", s.of())
+	}
+}

@@ -1,0 +1,132 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// report adds a diagnostic. hint may be "".
+func (d *decoder) report(at hcl.Range, hint, format string, args ...any) {
+	at.Filename = d.filename
+	diag := Diagnostic{Range: at, Message: fmt.Sprintf(format, args...), Hint: hint}
+	diag.locate(d.src)
+	d.diags = append(d.diags, diag)
+}
+
+// unknown reports a name that the body to has not: as "argument" or "block",
+// by the look of it.
+func (d *decoder) unknown(what, name string, at hcl.Range, to *body, s *section) {
+	if s.title == "" {
+		d.incomplete = true
+	}
+	if d.isJSON {
+		what = "name" // which of the two was meant can't be told
+	}
+	isField := slices.ContainsFunc(to.fields, func(f field) bool { return f.name == name })
+	names := to.names()
+	switch near := didYouMean(name, names); {
+	case slices.Contains(to.later, name):
+		d.report(at, "leave it out", "%s%s is not available in this version", name, s.of())
+	case s.elsewhere[name] != "":
+		d.report(at, "", "%q goes with %s, not%s", name, s.elsewhere[name], strings.TrimPrefix(s.of(), " in"))
+	case isField:
+		d.report(at, "write "+name+" = …", "%q%s is an argument, not a block", name, s.of())
+	case len(to.kinds(name)) > 0:
+		d.report(at, "write "+to.kinds(name)[0].example(false), "%q%s is a block, not an argument", name, s.of())
+	case near != "":
+		d.report(at, "", "unknown %s %q%s%s", what, name, s.of(), near)
+	default:
+		d.report(at, "known here: "+strings.Join(names, ", "), "unknown %s %q%s", what, name, s.of())
+	}
+}
+
+// labels checks a block's labels, and reports whether they are right.
+func (d *decoder) labels(b *hcl.Block, kinds []block) bool {
+	form := kinds[0].form
+	switch {
+	case len(b.Labels) < form.labels():
+		what := "name"
+		if form == ofKind {
+			what = "kind"
+		}
+		d.report(b.TypeRange, "write "+examples(kinds, false), "%s lacks its %s", b.Type, what)
+	case len(b.Labels) > form.labels():
+		d.report(b.LabelRanges[form.labels()], "write "+examples(kinds, false), "%s has a label too many: %q", b.Type, b.Labels[form.labels()])
+	case form == named && !validName(b.Labels[0]):
+		d.report(b.LabelRanges[0], `a name is made of letters, digits, ".", "_" and "-"`, "%q can't be the name of a %s", b.Labels[0], b.Type)
+	case form == ofKind && !slices.ContainsFunc(kinds, func(k block) bool { return k.kind == b.Labels[0] }):
+		var known []string
+		for _, k := range kinds {
+			known = append(known, k.kind)
+		}
+		d.report(b.LabelRanges[0], "write "+examples(kinds, d.isJSON), "%s has no kind %q%s", b.Type, b.Labels[0], didYouMean(b.Labels[0], known))
+	default:
+		return true
+	}
+	return false
+}
+
+// examples is how a block of some kinds is written.
+func examples(kinds []block, inJSON bool) string {
+	var texts []string
+	for _, k := range kinds {
+		texts = append(texts, k.example(inJSON))
+	}
+	return strings.Join(texts, " or ")
+}
+
+// validName reports whether s can name something in logs, metrics and URLs.
+func validName(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._-", r)
+	})
+}
+
+// bareDuration is a duration that lacks its quotes.
+var bareDuration = regexp.MustCompile(`=\s*(\d+(?:ms|s|m|h))\b`)
+
+// foreign adds what the HCL library found, in our words where its own assume
+// that one knows HCL well.
+func (d *decoder) foreign(diags hcl.Diagnostics) {
+	for _, diag := range diags {
+		var at hcl.Range
+		if diag.Subject != nil {
+			at = *diag.Subject
+		}
+		if call, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](diag); ok && call.FunctionCallError() != nil {
+			if ours := new(fault); errors.As(call.FunctionCallError(), &ours) {
+				d.report(at, ours.hint, "%s", ours.text)
+				continue
+			}
+		}
+		if call, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallUnknownDiagExtra](diag); ok {
+			known := []string{"env", "file"}
+			d.report(at, "the functions are env and file", "unknown function %q%s", call.CalledFunctionName(), didYouMean(call.CalledFunctionName(), known))
+			continue
+		}
+		if word, ok := diag.Expression.(*hclsyntax.ScopeTraversalExpr); ok {
+			bare := string(word.Range().SliceBytes(d.src))
+			d.report(at, "write "+strconv.Quote(bare), "%s: text goes in quotes", bare)
+			continue
+		}
+		d.report(at, diag.Detail, "%s", lowerFirst(diag.Summary))
+		last := &d.diags[len(d.diags)-1]
+		if bare := bareDuration.FindStringSubmatch(last.line); bare != nil {
+			last.Message, last.Hint = bare[1]+": a duration goes in quotes", "write "+strconv.Quote(bare[1])
+		}
+	}
+}
+
+func lowerFirst(s string) string {
+	r, size := utf8.DecodeRuneInString(s)
+	return string(unicode.ToLower(r)) + s[size:]
+}

@@ -1,0 +1,253 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+// A body describes what may stand between the braces of a block, or at the top
+// level of a file. It is bound to the value that it fills, as a flag.FlagSet
+// is to its variables: making one sets the defaults, decoding one overwrites
+// them.
+type body struct {
+	fields []field
+	blocks []block
+	later  []string                 // blocks that are known to come
+	check  func(*decoder, *section) // judges the filled body as a whole; may be nil
+}
+
+// A block describes one block in a body. A block of several kinds is described
+// once for each kind.
+type block struct {
+	name string
+	form form
+	kind string // its label; only with ofKind
+	doc  string
+	// open begins one occurrence of the block.
+	open func(*section) *body
+}
+
+// A form says what stands between a block's name and its brace, and how often
+// the block may occur.
+type form int
+
+const (
+	once   form = iota // no label, one block at most
+	named              // a label of the user's choice, unique
+	ofKind             // a label out of a few, which decides about the content; one block at most
+	many               // no label, any number
+)
+
+// labels is the number of labels that a block has.
+func (f form) labels() int {
+	if f == named || f == ofKind {
+		return 1
+	}
+	return 0
+}
+
+// A field describes one argument in a body.
+type field struct {
+	name     string
+	typ      fieldType
+	required bool
+	fallback string // the default as it is written in a file
+	doc      string
+	// clear forgets the default, before the first of a list's elements is set.
+	clear func()
+	// set stores a value of the right type: for a list, one element.
+	set func(cty.Value) error
+}
+
+// fieldType is the type of a field, in words.
+type fieldType string
+
+const (
+	typeString   fieldType = "string"
+	typeDuration fieldType = "duration"
+	typeNumber   fieldType = "number"
+	typeList     fieldType = "list of strings"
+)
+
+// A fault is what is wrong with a value, and what to do about it.
+type fault struct {
+	text, hint string
+}
+
+// Error gives what is wrong, without the hint.
+func (f *fault) Error() string { return f.text }
+
+// faultf makes a fault; hint may be "".
+func faultf(hint, format string, args ...any) error {
+	return &fault{text: fmt.Sprintf(format, args...), hint: hint}
+}
+
+// A parser checks one string, and gives it back in the form to be stored.
+type parser func(string) (string, error)
+
+// text describes a string that goes to *to, through parse unless that is nil.
+func text(name string, to *string, fallback string, parse parser, doc string) field {
+	*to = fallback
+	return field{name: name, typ: typeString, fallback: strconv.Quote(fallback), doc: doc,
+		set: func(v cty.Value) (err error) {
+			s := v.AsString()
+			if parse != nil {
+				s, err = parse(s)
+			}
+			*to = s
+			return err
+		}}
+}
+
+// list describes a list of strings that goes to *to, each through parse. A
+// parser sees what is stored of the elements before.
+func list(name string, to *[]string, parse parser, doc string) field {
+	return field{name: name, typ: typeList, fallback: "[]", doc: doc,
+		clear: func() { *to = nil },
+		set: func(v cty.Value) error {
+			s, err := parse(v.AsString())
+			if err == nil {
+				*to = append(*to, s)
+			}
+			return err
+		}}
+}
+
+// choice describes a string that is one of a few words.
+func choice(name string, to *string, fallback string, words []string, doc string) field {
+	return text(name, to, fallback, oneOf(words), doc+": "+alternatives(words))
+}
+
+// alternatives writes words as text: "a", "b" or "c".
+func alternatives(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = strconv.Quote(w)
+	}
+	last := len(quoted) - 1
+	if last < 1 {
+		return strings.Join(quoted, "")
+	}
+	return strings.Join(quoted[:last], ", ") + " or " + quoted[last]
+}
+
+// duration describes a duration greater than 0.
+func duration(name string, to *time.Duration, fallback time.Duration, doc string) field {
+	f := durationOrZero(name, to, fallback, doc)
+	set := f.set
+	f.set = func(v cty.Value) error {
+		err := set(v)
+		if err == nil && *to == 0 {
+			return faultf("", "must be more than 0")
+		}
+		return err
+	}
+	return f
+}
+
+// durationOrZero describes a duration of 0 or more.
+func durationOrZero(name string, to *time.Duration, fallback time.Duration, doc string) field {
+	*to = fallback
+	return field{name: name, typ: typeDuration, fallback: strconv.Quote(shortDuration(fallback)), doc: doc,
+		set: func(v cty.Value) (err error) {
+			*to, err = parseDuration(v.AsString())
+			return err
+		}}
+}
+
+// count describes a whole number of at least 1.
+func count(name string, to *int, fallback int, doc string) field {
+	*to = fallback
+	return field{name: name, typ: typeNumber, fallback: strconv.Itoa(fallback), doc: doc,
+		set: func(v cty.Value) error {
+			// Nobody counts further than this, and no int overflows.
+			const most = 1_000_000
+			n, exact := v.AsBigFloat().Int64()
+			if exact != 0 || n < 1 || n > most {
+				return faultf("", "must be a whole number from 1 to %d", most)
+			}
+			*to = int(n)
+			return nil
+		}}
+}
+
+// mandatory is f without a default.
+func mandatory(f field) field {
+	f.required, f.fallback = true, ""
+	return f
+}
+
+// defaultsTo is f with another word for its default than its value.
+func (f field) defaultsTo(words string) field {
+	f.fallback = words
+	return f
+}
+
+// kinds lists the blocks of that name: one, or all of its kinds.
+func (b *body) kinds(name string) []block {
+	var kinds []block
+	for _, k := range b.blocks {
+		if k.name == name {
+			kinds = append(kinds, k)
+		}
+	}
+	return kinds
+}
+
+// names lists what may stand in the body.
+func (b *body) names() []string {
+	var names []string
+	for _, f := range b.fields {
+		names = append(names, f.name)
+	}
+	for _, k := range b.blocks {
+		if !slices.Contains(names, k.name) {
+			names = append(names, k.name)
+		}
+	}
+	return names
+}
+
+// title is how the block begins.
+func (b block) title() string {
+	switch b.form {
+	case named:
+		return b.name + ` "NAME"`
+	case ofKind:
+		return b.name + " " + strconv.Quote(b.kind)
+	default:
+		return b.name
+	}
+}
+
+// shape is what the block is in JSON.
+func (b block) shape() string {
+	switch b.form {
+	case named:
+		return "an object of objects by name"
+	case ofKind:
+		return "an object with the kind in it"
+	case many:
+		return "an object, or a list of them"
+	default:
+		return "an object"
+	}
+}
+
+// example is how the block is written, in HCL or in JSON.
+func (b block) example(inJSON bool) string {
+	title, label, labelled := strings.Cut(b.title(), " ")
+	switch {
+	case !inJSON:
+		return b.title() + " { … }"
+	case labelled:
+		return fmt.Sprintf("%q: { %s: { … } }", title, label)
+	default:
+		return fmt.Sprintf("%q: { … }", title)
+	}
+}
