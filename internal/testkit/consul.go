@@ -207,7 +207,7 @@ func (c *Consul) cleanup() {
 	if c.agent == nil {
 		return
 	}
-	c.agent.cmd.Process.Kill() //nolint:errcheck // it may have exited already
+	_ = c.agent.cmd.Process.Kill() // it may have exited already
 	c.agent.awaitExit(stopLimit)
 	if c.t.Failed() {
 		c.t.Logf("the log of Consul at %s:\n%s", c.Addr(), c.agent.log.tail())

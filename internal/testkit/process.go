@@ -36,7 +36,7 @@ func startProcess(binary string, args ...string) (*process, error) {
 	}
 	// Joined by awaitExit, which Consul's cleanup always calls.
 	go func() {
-		p.cmd.Wait() //nolint:errcheck // how it exited is told by its log
+		_ = p.cmd.Wait() // how it ended is in its log
 		close(p.exited)
 	}()
 	return p, nil

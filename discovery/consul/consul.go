@@ -1,0 +1,217 @@
+// Package consul tells the instances of services that are registered in
+// Consul, as a [discovery.Source].
+//
+// A source asks Consul's health endpoint for everything it has on a service
+// and judges here: tags, states, addresses and weights. It asks with blocking
+// queries, so that a change arrives in milliseconds and an idle service costs
+// a request in half a minute. An answer becomes news only if it can be the
+// truth; everything else is told as [discovery.Failed], and the last set of
+// instances stays in force.
+package consul
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/rota-lb/rota/discovery"
+)
+
+const (
+	// blockFor is how long Consul may keep a query open while nothing changes.
+	blockFor = 30 * time.Second
+	// answerWithin is how long everything but the waiting may take.
+	answerWithin = 5 * time.Second
+	// answerLimit is the largest answer that is read, in bytes, uncompressed.
+	// 5,000 instances take about a tenth of it.
+	answerLimit = 64 << 20
+)
+
+// Options says how to reach Consul. What is left empty comes from the CONSUL_*
+// environment variables, as Consul's own tools read them; there is a variable
+// for every setting that is not here, such as CONSUL_CACERT.
+type Options struct {
+	// Address is host:port, http://host:port, https://host:port or
+	// unix:///path.
+	Address string
+	// TokenFile holds the ACL token. It is read again for each request, so a
+	// new token takes effect without a restart.
+	TokenFile string
+	// Datacenter is asked for; empty means the agent's own.
+	Datacenter string
+	// Logger is told when a service's discovery begins to fail and when it
+	// works again; nil tells nobody.
+	Logger hclog.Logger
+}
+
+// Client is a way to one Consul agent, shared by all sources. Its methods are
+// safe for concurrent use.
+type Client struct {
+	api       *api.Client
+	transport *http.Transport
+	tokenFile string // "" if the token, if any, came from the environment
+	hasToken  bool
+	logger    hclog.Logger
+
+	blockFor     time.Duration
+	answerWithin time.Duration
+}
+
+// Watch names the instances that a source tells.
+type Watch struct {
+	// Service is the name of the service.
+	Service string
+	// Tags are those that an instance must have, all of them.
+	Tags []string
+	// TaggedAddress selects "lan" or "wan" where an instance has such an
+	// address; empty means its plain address.
+	TaggedAddress string
+}
+
+// NewClient returns a client for o. It does not talk to Consul yet: that there
+// is none today is no mistake. An error says what to set differently.
+func NewClient(o Options) (*Client, error) {
+	logger := o.Logger
+	if logger == nil {
+		logger = hclog.NewNullLogger()
+	}
+	config := api.DefaultConfigWithLogger(logger)
+	if o.Address != "" {
+		config.Address = o.Address
+	}
+	if o.Datacenter != "" {
+		config.Datacenter = o.Datacenter
+	}
+	if o.TokenFile != "" {
+		config.TokenFile = o.TokenFile
+	}
+	if err := checkAddress(config.Address); err != nil {
+		return nil, err
+	}
+	if config.TokenFile != "" {
+		if _, err := readToken(config.TokenFile); err != nil {
+			return nil, err
+		}
+	}
+	config.Transport.DialContext = dial
+	if path, ok := strings.CutPrefix(config.Address, "unix://"); ok {
+		// The library would replace our transport, and its limits, for unix://.
+		config.Address, config.Transport.DialContext = path, dialUnix(path)
+	}
+	tune(config.Transport)
+	httpClient, err := api.NewHttpClient(config.Transport, config.TLSConfig)
+	if err != nil {
+		return nil, fmt.Errorf("TLS for Consul: %w; check CONSUL_CACERT, CONSUL_CAPATH, CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY", err)
+	}
+	httpClient.Transport = &guard{next: config.Transport, limit: answerLimit}
+	config.HttpClient = httpClient
+	client, err := api.NewClient(config)
+	if err != nil {
+		return nil, fmt.Errorf("client for Consul at %s: %w", config.Address, err)
+	}
+	return &Client{
+		api:          client,
+		transport:    config.Transport,
+		tokenFile:    config.TokenFile,
+		hasToken:     config.TokenFile != "" || config.Token != "",
+		logger:       logger,
+		blockFor:     blockFor,
+		answerWithin: answerWithin,
+	}, nil
+}
+
+// Source returns a source of the instances that w names. Each source keeps one
+// request open.
+func (c *Client) Source(w Watch) discovery.Source {
+	w.Tags = slices.Clone(w.Tags)
+	return &source{
+		ask: func(ctx context.Context, index uint64) ([]*api.ServiceEntry, *api.QueryMeta, error) {
+			return c.ask(ctx, w.Service, index)
+		},
+		watch:  w,
+		logger: c.logger,
+		random: rand.Float64,
+	}
+}
+
+// Close closes connections that no request is using. It is to be called when
+// no source runs any more; the client can still be used.
+func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+// ask asks for the service's instances: at once for index 0, else when there is
+// something newer than the index, or after a while. It returns in bounded time.
+func (c *Client) ask(ctx context.Context, service string, index uint64) ([]*api.ServiceEntry, *api.QueryMeta, error) {
+	// A stale answer may come from any server, so one without a leader will do.
+	query := &api.QueryOptions{AllowStale: true, WaitIndex: index}
+	limit := c.answerWithin
+	if index > 0 {
+		query.WaitTime = c.blockFor
+		// Consul waits up to a sixteenth longer, to spread its load.
+		limit += c.blockFor + c.blockFor/16
+	}
+	if c.tokenFile != "" {
+		token, err := readToken(c.tokenFile)
+		if err != nil {
+			return nil, nil, err
+		}
+		query.Token = token
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	query = query.WithContext(ctx)
+	entries, meta, err := c.api.Health().Service(service, "", false, query)
+	if err == nil && len(entries) == 0 {
+		err = c.mayBelieveEmpty(service, query, meta)
+	}
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		err = fmt.Errorf("no answer from Consul within %s", limit)
+	}
+	return entries, meta, err
+}
+
+// checkAddress finds what is wrong with an address of Consul.
+func checkAddress(address string) error {
+	scheme, rest, found := strings.Cut(address, "://")
+	if !found {
+		scheme, rest = "http", address
+	}
+	var reason string
+	switch scheme {
+	case "unix":
+		if rest == "" {
+			reason = "it has no path"
+		}
+	case "http", "https":
+		u, err := url.Parse(scheme + "://" + rest)
+		switch {
+		case err != nil:
+			reason = "it is not a URL"
+		case u.Host == "":
+			reason = "it has no host"
+		case !validPort(u.Port()):
+			reason = "its port is not between 1 and 65535"
+		}
+	default:
+		reason = "its scheme is " + strconv.Quote(scheme)
+	}
+	if reason == "" {
+		return nil
+	}
+	return fmt.Errorf("address of Consul %q: %s; write host:port, http://host:port, https://host:port or unix:///path", address, reason)
+}
+
+// validPort reports whether a URL's port is one, or left out.
+func validPort(port string) bool {
+	n, err := strconv.Atoi(port)
+	return port == "" || err == nil && 0 < n && n <= 65535
+}

@@ -1,0 +1,66 @@
+package consul
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/hashicorp/consul/api"
+)
+
+// quoteLimit is how much of an answer is quoted in an error, in bytes.
+const quoteLimit = 200
+
+// explain turns the error of a request into one that says what to look at. Its
+// text is the same for the same trouble: no index, no local port.
+func explain(err error, service string) error {
+	var status api.StatusError
+	if errors.As(err, &status) {
+		return explainStatus(status, service)
+	}
+	// What the URL says is known, and it has the index in it.
+	var wrapper *url.Error
+	if errors.As(err, &wrapper) {
+		err = wrapper.Err
+	}
+	var network *net.OpError
+	var syntax *json.SyntaxError
+	var mismatch *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &network):
+		bare := *network
+		bare.Source = nil
+		return fmt.Errorf("no connection to Consul: %w", &bare)
+	case errors.As(err, &syntax), errors.As(err, &mismatch), errors.Is(err, errNull):
+		return fmt.Errorf("the answer is not one of Consul's: %w", err)
+	case errors.Is(err, errNoIndex):
+		return fmt.Errorf("the answer is not one of Consul's: %w; check its address", err)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("the answer was cut off: %w", err)
+	}
+	return err
+}
+
+func explainStatus(status api.StatusError, service string) error {
+	switch said := quote(status.Body); status.Code {
+	case http.StatusForbidden:
+		return fmt.Errorf("access denied by Consul (403: %s); if the token is right, %s", said, missingRules(service))
+	case http.StatusTooManyRequests:
+		return fmt.Errorf("rate limited by Consul (429: %s)", said)
+	default:
+		return fmt.Errorf("status %d from Consul: %s", status.Code, said)
+	}
+}
+
+// quote returns the beginning of a text, on one line.
+func quote(text string) string {
+	if len(text) > quoteLimit {
+		text = text[:quoteLimit] + "…"
+	}
+	return strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
+}
