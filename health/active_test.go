@@ -199,17 +199,22 @@ func streaks(history []byte) (passes, failures int) {
 }
 
 func TestActiveSince(t *testing.T) {
-	a := NewActive(1, 2)
-	if !a.Since().IsZero() {
-		t.Errorf("unknown since %v, want the zero time", a.Since())
-	}
-	for _, step := range []struct {
+	tests := []struct {
 		history string
-		want    time.Duration
-	}{{"+", 0}, {"+++", 0}, {"+++-", 0}, {"+++--", 4 * time.Second}, {"+++----+", 7 * time.Second}} {
-		a, _ := replay(NewActive(1, 2), step.history)
-		if got := a.Since().Sub(t0); got != step.want {
-			t.Errorf("after %s since %v, want %v", step.history, got, step.want)
+		want    time.Time
+	}{
+		{"", time.Time{}},
+		{"o", time.Time{}},
+		{"+", t0},
+		{"+++", t0},
+		{"+++-", t0},
+		{"+++--", t0.Add(4 * time.Second)},
+		{"+++----", t0.Add(4 * time.Second)},
+		{"+++----+", t0.Add(7 * time.Second)},
+	}
+	for _, test := range tests {
+		if a, _ := replay(NewActive(1, 2), test.history); a.Since() != test.want {
+			t.Errorf("after %q since %v, want %v", test.history, a.Since(), test.want)
 		}
 	}
 }

@@ -3,113 +3,17 @@ package health
 import (
 	"context"
 	"fmt"
-	"slices"
+	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
-// rig is a Checker with a prober that the test answers for, in the fake time of
-// a synctest bubble. Its random number is 0.5 throughout: no jitter, and the
-// first regular check comes after half an interval.
-type rig struct {
-	*Checker
-	start time.Time
-
-	mu      sync.Mutex
-	answers map[string]func(ctx context.Context) error // by address; nil passes
-	probes  map[string][]time.Duration                 // when each address was probed
-	reports []Report
-}
-
-func newRig(t *testing.T, spec Spec) *rig {
-	r := &rig{
-		start:   time.Now(),
-		answers: make(map[string]func(context.Context) error),
-		probes:  make(map[string][]time.Duration),
-	}
-	half := func() float64 { return 0.5 }
-	r.Checker = newChecker(t.Context(), spec, r.receive, r.answer, half)
-	return r
-}
-
-func (r *rig) answer(ctx context.Context, address string) error {
-	r.mu.Lock()
-	r.probes[address] = append(r.probes[address], time.Since(r.start))
-	answer := r.answers[address]
-	r.mu.Unlock()
-	if answer == nil {
-		return nil
-	}
-	return answer(ctx)
-}
-
-func (r *rig) receive(_ context.Context, report Report) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.reports = append(r.reports, report)
-}
-
-// set has the checks of address answered with err from now on.
-func (r *rig) set(address string, err error) {
-	r.setFunc(address, func(context.Context) error { return err })
-}
-
-func (r *rig) setFunc(address string, answer func(context.Context) error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.answers[address] = answer
-}
-
-// after lets d pass and all that is due within it happen.
-func (r *rig) after(d time.Duration) {
-	time.Sleep(d) // fake time
-	synctest.Wait()
-}
-
-// wantProbes compares when address has been probed since the last call.
-func (r *rig) wantProbes(t *testing.T, address string, want ...time.Duration) {
-	t.Helper()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if got := r.probes[address]; !slices.Equal(got, want) {
-		t.Errorf("%s was probed at %v, want %v", address, got, want)
-	}
-	delete(r.probes, address)
-}
-
-// wantReports compares what has been reported since the last call, each report
-// as "id address transition", with " passive" for a strike.
-func (r *rig) wantReports(t *testing.T, want ...string) {
-	t.Helper()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var got []string
-	for _, report := range r.reports {
-		s := fmt.Sprintf("%s %s %v", report.ID, report.Address, report.Transition)
-		if report.Result.Passive {
-			s += " passive"
-		}
-		got = append(got, s)
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("reports %q, want %q", got, want)
-	}
-	r.reports = nil
-}
-
-const (
-	ms  = time.Millisecond
-	sec = time.Second
-)
-
-var everyTen = Spec{Interval: 10 * sec, Timeout: 2 * sec, HealthyAfter: 1, UnhealthyAfter: 2}
-
 func TestWatchChecksAtOnceThenByInterval(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
 		r := newRig(t, everyTen)
-		defer r.Close()
 		r.Watch("a", "10.0.0.1:80")
 		r.after(0)
 		r.wantProbes(t, "10.0.0.1:80", 0)
@@ -123,9 +27,8 @@ func TestWatchChecksAtOnceThenByInterval(t *testing.T) {
 }
 
 func TestWatchAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
 		r := newRig(t, everyTen)
-		defer r.Close()
 		r.set("new:80", errRefused)
 		r.Watch("a", "old:80")
 		r.after(sec)
@@ -144,9 +47,8 @@ func TestWatchAgain(t *testing.T) {
 }
 
 func TestForget(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
 		r := newRig(t, everyTen)
-		defer r.Close()
 		r.Watch("a", "a:80")
 		r.Watch("b", "b:80")
 		r.after(0)
@@ -161,4 +63,266 @@ func TestForget(t *testing.T) {
 		r.after(0)
 		r.wantProbes(t, "a:80", 6*sec)
 	})
+}
+
+// TestForgetDuringCheck has the check end with an error because it is cut
+// short: that is no failure of the endpoint.
+func TestForgetDuringCheck(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t, everyTen)
+		r.setFunc("a:80", untilCancelled)
+		r.Watch("a", "a:80")
+		r.after(sec)
+		r.Forget("a")
+		r.after(time.Minute)
+		r.wantReports(t)
+		r.wantProbes(t, "a:80", 0)
+		if passed, failed := r.Counts(); passed != 0 || failed != 0 {
+			t.Errorf("counted %d passed, %d failed; want none", passed, failed)
+		}
+	})
+}
+
+func TestTimeout(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t, everyTen)
+		r.setFunc("a:80", untilCancelled)
+		r.Watch("a", "a:80")
+		r.after(everyTen.Timeout - 1)
+		r.wantReports(t)
+		r.after(1)
+		if len(r.reports) != 1 {
+			t.Fatalf("%d reports after the timeout, want 1", len(r.reports))
+		}
+		if got := r.reports[0]; got.Result.Took != everyTen.Timeout || !got.At.Equal(r.start.Add(everyTen.Timeout)) {
+			t.Errorf("the check took %v until %v, want %v", got.Result.Took, got.At.Sub(r.start), everyTen.Timeout)
+		}
+		r.wantReports(t, "a a:80 down")
+	})
+}
+
+func TestClose(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t, everyTen)
+		ended := false
+		r.setFunc("a:80", func(ctx context.Context) error {
+			<-ctx.Done()
+			<-time.NewTimer(sec).C // slow to obey
+			ended = true
+			return ctx.Err()
+		})
+		r.Watch("a", "a:80")
+		r.Watch("b", "b:80")
+		r.after(sec)
+		r.Close()
+		if !ended {
+			t.Error("Close did not wait for the check that was running")
+		}
+		r.wantReports(t, "b b:80 up")
+		r.wantProbes(t, "b:80", 0)
+
+		r.Close()
+		r.Watch("c", "c:80")
+		r.Watch("b", "elsewhere:80")
+		r.Strike("b", errRefused)
+		r.Nudge("b")
+		r.Forget("b")
+		r.after(time.Minute)
+		r.wantReports(t)
+		r.wantProbes(t, "b:80")
+	})
+}
+
+func TestContextEndsChecks(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		r := newRig(t, everyTen)
+		c := newChecker(ctx, everyTen, r.receive, r.answer, r.random)
+		c.Watch("a", "a:80")
+		r.after(0)
+		cancel()
+		r.after(time.Minute)
+		r.wantProbes(t, "a:80", 0)
+		c.Close()
+	})
+}
+
+// TestBlockedReport has the receiver of reports stop reading, as the owner of a
+// checker does just before it closes it.
+func TestBlockedReport(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		dropped := 0
+		block := func(ctx context.Context, _ Report) {
+			<-ctx.Done()
+			dropped++
+		}
+		r := newRig(t, everyTen)
+		c := newChecker(t.Context(), everyTen, block, r.answer, r.random)
+		c.Watch("a", "a:80")
+		r.after(time.Minute)
+		for range 10 {
+			c.Strike("a", errRefused)
+			c.Nudge("a")
+		}
+		r.wantProbes(t, "a:80", 0)
+		c.Forget("a")
+		synctest.Wait()
+		if dropped != 1 {
+			t.Errorf("%d reports dropped after Forget, want 1", dropped)
+		}
+
+		c.Watch("b", "b:80")
+		synctest.Wait()
+		c.Close()
+		if dropped != 2 {
+			t.Errorf("%d reports dropped after Close, want 2", dropped)
+		}
+	})
+}
+
+// TestReceiverMayCallBack forgets, watches and strikes from within a report.
+func TestReceiverMayCallBack(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t, everyTen)
+		var c *Checker
+		c = newChecker(t.Context(), everyTen, func(ctx context.Context, report Report) {
+			r.receive(ctx, report)
+			if report.ID == "a" {
+				c.Strike("a", errRefused)
+				c.Forget("a")
+				c.Watch("b", "b:80")
+			}
+		}, r.answer, r.random)
+		c.Watch("a", "a:80")
+		r.after(sec)
+		r.wantReports(t, "a a:80 up", "b b:80 up")
+		c.Close()
+	})
+}
+
+// TestManyAtOnce watches 5,000 endpoints in one go.
+func TestManyAtOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		const n = 5000
+		r := newRig(t, everyTen)
+		var running, most, checks atomic.Int32
+		var endpoints sync.Map
+		probe := func(_ context.Context, address string) error {
+			endpoints.Store(address, true)
+			if now := running.Add(1); now > most.Load() {
+				most.Store(now)
+			}
+			<-time.NewTimer(10 * ms).C
+			checks.Add(1)
+			running.Add(-1)
+			return nil
+		}
+		c := newChecker(t.Context(), everyTen, r.receive, probe, lockedRandom())
+		for i := range n {
+			c.Watch(fmt.Sprint(i), "10.0.0.1:"+fmt.Sprint(i))
+		}
+		r.after(sec) // 64 in 10 ms make 5,000 in 0.8 s
+		checked := 0
+		endpoints.Range(func(any, any) bool { checked++; return true })
+		if checked != n {
+			t.Errorf("%d endpoints checked within a second, want %d", checked, n)
+		}
+		if got := most.Load(); got != maxStarting {
+			t.Errorf("up to %d checks at once, want %d", got, maxStarting)
+		}
+
+		// From here on the checks are spread: each second has its tenth of them.
+		for range 20 {
+			before := checks.Load()
+			r.after(sec)
+			if got := checks.Load() - before; got < n/10*3/4 || n/10*5/4 < got {
+				t.Errorf("%d checks within a second, want about %d", got, n/10)
+			}
+		}
+		c.Close()
+	})
+}
+
+// TestHangingOnesDoNotStarveOthers has ten times as many endpoints hang as there
+// are slots; one that is well is still checked soon.
+func TestHangingOnesDoNotStarveOthers(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t, everyTen)
+		r.setFunc("hangs:80", untilCancelled)
+		for i := range 10 * maxStarting {
+			r.Watch(fmt.Sprint(i), "hangs:80")
+		}
+		synctest.Wait()
+		r.Watch("a", "a:80")
+		r.after(10*maxStart - 1)
+		r.wantProbes(t, "a:80")
+		r.after(1)
+		r.wantProbes(t, "a:80", 10*maxStart)
+		r.wantReports(t, "a a:80 up")
+
+		// All slots are free again in the end.
+		r.after(time.Minute)
+		for i := range 10 * maxStarting {
+			r.Forget(fmt.Sprint(i))
+		}
+		synctest.Wait()
+		if n := len(r.starting); n != 0 {
+			t.Errorf("%d slots are still taken", n)
+		}
+	})
+}
+
+// TestConcurrentUse calls everything from everywhere, in real time, for the race
+// detector.
+func TestConcurrentUse(t *testing.T) {
+	r := newRig(t, Spec{Interval: 4 * ms, Timeout: ms, HealthyAfter: 2, UnhealthyAfter: 2})
+	r.set("1:80", errRefused)
+	r.setFunc("2:80", untilCancelled)
+	var callers sync.WaitGroup
+	for caller := range 8 {
+		callers.Go(func() {
+			for i := range 200 {
+				id := fmt.Sprint((caller + i) % 5)
+				switch i % 6 {
+				case 0, 1:
+					r.Watch(id, fmt.Sprint(i%3)+":80")
+				case 2:
+					r.Nudge(id)
+				case 3, 4:
+					r.Strike(id, errRefused)
+				case 5:
+					r.Forget(id)
+				}
+				r.Counts()
+				<-time.NewTimer(ms / 2).C
+			}
+		})
+	}
+	callers.Wait()
+	r.Close()
+	if passed, failed := r.Counts(); passed == 0 || failed == 0 {
+		t.Errorf("counted %d passed, %d failed; want some of both", passed, failed)
+	}
+}
+
+// TestRealChecks runs a checker with the real probers and the real clock.
+func TestRealChecks(t *testing.T) {
+	up := serve(t, func(http.ResponseWriter, *http.Request) {})
+	reports := make(chan Report)
+	for _, path := range []string{"", "/health"} {
+		c := NewChecker(t.Context(), Spec{Path: path, Interval: time.Hour, Timeout: 5 * sec},
+			func(ctx context.Context, r Report) {
+				select {
+				case reports <- r:
+				case <-ctx.Done():
+				}
+			})
+		for address, want := range map[string]Transition{up: Up, closedPort(t): Down} {
+			c.Watch("a", address)
+			if r := <-reports; r.Address != address || r.Transition != want || r.Result.Took <= 0 {
+				t.Errorf("path %q: reported %+v, want %s %v", path, r, address, want)
+			}
+		}
+		c.Close()
+	}
 }
