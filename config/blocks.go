@@ -85,7 +85,7 @@ func (d *draft) listen(s *section) *body {
 	l.Name = s.label
 	return &body{
 		fields: []field{
-			text("address", &l.Address, ":8080", parseAddress, "host and port; without a host, every interface; port 0 is any free one"),
+			text("address", &l.Address, ":8080", parseListenAddress, "host and port; without a host, every interface; port 0 is any free one"),
 			duration("read_timeout", &l.ReadTimeout, 15*time.Second, "longest wait for the whole head of a request, and for the next bytes of its body"),
 			duration("write_timeout", &l.WriteTimeout, 15*time.Second, "longest wait for the client to take the next bytes of a response"),
 			duration("idle_timeout", &l.IdleTimeout, time.Minute, "longest wait for the next request on a connection"),
@@ -97,7 +97,7 @@ func (d *draft) listen(s *section) *body {
 
 func (d *draft) adminBody() *body {
 	return &body{fields: []field{
-		text("address", &d.cfg.Admin.Address, "127.0.0.1:9080", orEmpty(parseAddress), `host and port; "" turns it off`),
+		text("address", &d.cfg.Admin.Address, "127.0.0.1:9080", orEmpty(parseListenAddress), `host and port; "" turns it off`),
 	}}
 }
 

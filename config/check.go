@@ -42,15 +42,18 @@ func exampleRoute(service string) string {
 // checkAddresses finds addresses that can't be listened on together.
 func (d *draft) checkAddresses(to *decoder) {
 	for i, l := range d.listens {
+		if l.at.bad["address"] {
+			continue
+		}
 		for _, before := range d.listens[:i] {
-			if sameAddress(l.value.Address, before.value.Address) {
+			if sameAddress(l.value.Address, before.value.Address) && !before.at.bad["address"] {
 				to.report(l.at.position("address"), "", "address in %s: %s is taken by %s, which has %s",
 					l.at.title, l.value.Address, before.at.title, before.value.Address)
 				break
 			}
 		}
 		admin := d.cfg.Admin.Address
-		if !sameAddress(l.value.Address, admin) {
+		if !sameAddress(l.value.Address, admin) || d.admin.bad["address"] {
 			continue
 		}
 		if at, given := d.admin.at["address"]; given {
@@ -142,7 +145,7 @@ func (h *HealthCheck) checkTimeout(to *decoder, s *section) {
 	}
 	at, byDefault := s.position("timeout"), ""
 	if _, given := s.at["timeout"]; !given {
-		at, byDefault = s.position("interval"), " by default"
+		at, byDefault = s.position("interval"), " (the default)"
 	}
 	to.report(at, "write timeout = "+strconv.Quote(shortDuration(h.Interval))+" or less, or a longer interval",
 		"timeout%s: %s%s is longer than the interval of %s", s.of(), shortDuration(h.Timeout), byDefault, shortDuration(h.Interval))

@@ -39,7 +39,8 @@ type section struct {
 	where hcl.Range // the block's header
 	// at is where each argument's value stands; those not given are not in it.
 	at map[string]hcl.Range
-	// bad are the arguments whose value was of no use.
+	// bad are the arguments whose value was of no use, or whose name was
+	// probably misspelt.
 	bad map[string]bool
 	// elsewhere are the arguments that another kind of this block has, with
 	// that block.
@@ -91,8 +92,8 @@ func (d *decoder) decode(from hcl.Body, to *body, s *section) {
 		}
 	}
 	for _, f := range to.fields {
-		if _, given := s.at[f.name]; f.required && !given {
-			d.report(s.where, f.name+": "+f.doc, "missing argument %q%s", f.name, s.of())
+		if _, given := s.at[f.name]; f.required && !given && !s.bad[f.name] {
+			d.report(s.where, "add "+f.name+": "+f.doc, "missing argument %q%s", f.name, s.of())
 		}
 	}
 	d.blocks(blocks, to, s)
@@ -123,6 +124,7 @@ func (d *decoder) content(from hcl.Body, to *body) (attributes []*hcl.Attribute,
 func (d *decoder) contentJSON(from hcl.Body, to *body) (attributes []*hcl.Attribute, blocks []*hcl.Block) {
 	properties, diags := from.JustAttributes()
 	d.foreign(diags)
+	d.incomplete = d.incomplete || diags.HasErrors()
 	for name, property := range properties {
 		kinds := to.kinds(name)
 		if len(kinds) == 0 {

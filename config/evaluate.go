@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -34,7 +33,7 @@ func (d *decoder) argument(a *hcl.Attribute, f field, s *section) {
 func (d *decoder) list(a *hcl.Attribute, f field, s *section, list cty.Value) {
 	whole := a.Expr.Range()
 	if t := list.Type(); !t.IsTupleType() && !t.IsListType() {
-		d.wrongType(whole, f, s, "a list of strings", list, fmt.Sprintf("write %s = [%s]", f.name, d.quoted(whole, "")))
+		d.wrongType(whole, f, s, "a list of strings", list, d.listOf(whole, f, list))
 		return
 	}
 	places := make([]hcl.Range, list.LengthInt())
@@ -68,7 +67,7 @@ func (d *decoder) store(at hcl.Range, f field, s *section, value cty.Value) {
 		if f.typ == typeDuration {
 			what, unit = "a duration", "s"
 		}
-		d.wrongType(at, f, s, what, value, "write "+d.quoted(at, unit))
+		d.wrongType(at, f, s, what, value, d.quoted(at, unit, f, value))
 		return
 	}
 	if err := f.set(value); err != nil {
@@ -94,17 +93,30 @@ func (d *decoder) wrongType(at hcl.Range, f field, s *section, want string, got 
 	case t.IsObjectType():
 		is = "an object"
 	}
-	if !t.IsPrimitiveType() || got.IsNull() {
-		hint = "" // there is no way to quote it
-	}
 	d.report(at, hint, "%s%s must be %s, not %s", f.name, s.of(), want, is)
 }
 
-// quoted is what stands at that place, with the unit, in quotes.
-func (d *decoder) quoted(at hcl.Range, unit string) string {
-	source := string(at.SliceBytes(d.src))
-	if strings.HasPrefix(source, `"`) {
-		return source
+// quoted is the hint to put a number in quotes, with its unit, or what else
+// must be done to it so that the field takes it.
+func (d *decoder) quoted(at hcl.Range, unit string, f field, got cty.Value) string {
+	if got.Type() != cty.Number || !at.CanSliceBytes(d.src) {
+		return ""
 	}
-	return strconv.Quote(source + unit)
+	text := string(at.SliceBytes(d.src)) + unit
+	if wrong := new(fault); errors.As(f.set(cty.StringVal(text)), &wrong) {
+		return wrong.hint
+	}
+	return "write " + strconv.Quote(text)
+}
+
+// listOf is the hint to make a list of one string.
+func (d *decoder) listOf(at hcl.Range, f field, got cty.Value) string {
+	if got.Type() != cty.String || !at.CanSliceBytes(d.src) {
+		return ""
+	}
+	source := at.SliceBytes(d.src)
+	if d.isJSON {
+		return fmt.Sprintf("write %q: [%s]", f.name, source)
+	}
+	return fmt.Sprintf("write %s = [%s]", f.name, source)
 }

@@ -33,7 +33,9 @@ func (d *decoder) unknown(what, name string, at hcl.Range, to *body, s *section)
 	}
 	isField := slices.ContainsFunc(to.fields, func(f field) bool { return f.name == name })
 	names := to.names()
-	switch near := didYouMean(name, names); {
+	near := didYouMean(name, names)
+	s.bad[nearest(name, names)] = true
+	switch {
 	case slices.Contains(to.later, name):
 		d.report(at, "leave it out", "%s%s is not available in this version", name, s.of())
 	case s.elsewhere[name] != "":
@@ -91,9 +93,6 @@ func validName(s string) bool {
 	})
 }
 
-// bareDuration is a duration that lacks its quotes.
-var bareDuration = regexp.MustCompile(`=\s*(\d+(?:ms|s|m|h))\b`)
-
 // foreign adds what the HCL library found, in our words where its own assume
 // that one knows HCL well.
 func (d *decoder) foreign(diags hcl.Diagnostics) {
@@ -102,27 +101,55 @@ func (d *decoder) foreign(diags hcl.Diagnostics) {
 		if diag.Subject != nil {
 			at = *diag.Subject
 		}
-		if call, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](diag); ok && call.FunctionCallError() != nil {
-			if ours := new(fault); errors.As(call.FunctionCallError(), &ours) {
-				d.report(at, ours.hint, "%s", ours.text)
+		call, isCall := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](diag)
+		ours := new(fault)
+		switch expr := diag.Expression.(type) {
+		case *hclsyntax.ScopeTraversalExpr: // there are no variables
+			word := string(expr.Range().SliceBytes(d.src))
+			d.report(expr.Range(), "write "+strconv.Quote(word), "%s: text goes in quotes", word)
+			continue
+		case *hclsyntax.FunctionCallExpr:
+			if isCall && errors.As(call.FunctionCallError(), &ours) {
+				d.report(expr.Range(), ours.hint, "%s", ours.text)
+				continue
+			}
+			if known := []string{"env", "file"}; !slices.Contains(known, expr.Name) {
+				d.report(at, "the functions are env and file", "unknown function %q%s", expr.Name, didYouMean(expr.Name, known))
 				continue
 			}
 		}
-		if call, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallUnknownDiagExtra](diag); ok {
-			known := []string{"env", "file"}
-			d.report(at, "the functions are env and file", "unknown function %q%s", call.CalledFunctionName(), didYouMean(call.CalledFunctionName(), known))
-			continue
-		}
-		if word, ok := diag.Expression.(*hclsyntax.ScopeTraversalExpr); ok {
-			bare := string(word.Range().SliceBytes(d.src))
-			d.report(at, "write "+strconv.Quote(bare), "%s: text goes in quotes", bare)
-			continue
-		}
-		d.report(at, diag.Detail, "%s", lowerFirst(diag.Summary))
-		last := &d.diags[len(d.diags)-1]
-		if bare := bareDuration.FindStringSubmatch(last.line); bare != nil {
-			last.Message, last.Hint = bare[1]+": a duration goes in quotes", "write "+strconv.Quote(bare[1])
-		}
+		d.report(at, foreignPlace.ReplaceAllString(diag.Detail, " on line $1"), "%s", lowerFirst(diag.Summary))
+		d.diags[len(d.diags)-1].explain(diag.Summary)
+	}
+}
+
+var (
+	// foreignPlace is how the HCL library tells another place in the file.
+	foreignPlace = regexp.MustCompile(` at \S.*:(\d+),\d+-(?:\d+,)?\d+`)
+	// bareDuration is a duration that lacks its quotes.
+	bareDuration = regexp.MustCompile(`=\s*(\d+(?:ms|s|m|h))\b`)
+	// noEquals is an argument that lacks its "=", or has a ":" for it.
+	noEquals = regexp.MustCompile(`^\s*(\w+)\s*[: ]\s*("[^"]*"|\d+)\s*$`)
+)
+
+// explain finds better words for the syntax errors that are easiest to make.
+// summary is what the HCL library calls the error.
+func (d *Diagnostic) explain(summary string) {
+	if m := bareDuration.FindStringSubmatch(d.line); m != nil {
+		d.Message, d.Hint = m[1]+": a duration goes in quotes", "write "+strconv.Quote(m[1])
+		return
+	}
+	if m := noEquals.FindStringSubmatch(d.line); m != nil {
+		d.Message, d.Hint = m[1]+` lacks the "=" in front of its value`, "write "+m[1]+" = "+m[2]
+		return
+	}
+	switch summary {
+	case "Invalid multi-line string":
+		d.Message, d.Hint = "the closing quote is missing", `write a " where the text ends`
+	case "Unclosed configuration block":
+		d.Message, d.Hint = "this block is not closed", "write the } that it lacks; if it seems to have one, a block within it took that"
+	case "Invalid expression":
+		d.Message, d.Hint = "a value is missing or can't be understood", `write one such as "text", 10 or ["one", "two"]`
 	}
 }
 

@@ -17,38 +17,46 @@ func didYouMean(word string, known []string) string {
 // nearest is the known word that is most like word, or "" if none is much like
 // it. Case, and "-" for "_", make no difference.
 func nearest(word string, known []string) string {
+	const shortest = 3 // letters that are enough to tell words apart
 	word = strings.ReplaceAll(strings.ToLower(word), "-", "_")
-	best, least := "", len(word)/3+1 // a typing error for every three letters
+	best, least := "", max(1, len(word)/3)+1
 	for _, k := range known {
 		d := distance(word, k)
-		if len(word) > 2 && strings.HasPrefix(k, word) {
-			d = 1 // an abbreviation
+		if len(word) >= shortest && strings.Contains(k, word) || len(k) >= shortest && strings.Contains(word, k) {
+			d = min(d, 1) // one is short for the other
 		}
-		if d <= least && (best == "" || d < least) {
+		if d < least {
 			best, least = k, d
 		}
 	}
 	return best
 }
 
-// distance is the number of letters to insert, remove or replace to make b
-// from a (the Levenshtein distance), one row of the table at a time.
+// distance is the number of mistakes that make b from a, where a mistake is a
+// letter too many, too few or wrong, or two neighbours swapped (the distance
+// of Damerau and Levenshtein, in its optimal string alignment form).
 func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	// rows[i][j] is the distance of the first i letters from the first j.
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
 	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replaced := diagonal
-			if a[i] != b[j] {
-				replaced++
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			wrong := rows[i-1][j-1]
+			if a[i-1] != b[j-1] {
+				wrong++
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(replaced, diagonal+1, row[j]+1)
+			least := min(wrong, rows[i-1][j]+1, rows[i][j-1]+1)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				least = min(least, rows[i-2][j-2]+1)
+			}
+			rows[i][j] = least
 		}
 	}
-	return row[len(b)]
+	return rows[len(a)][len(b)]
 }

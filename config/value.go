@@ -84,37 +84,40 @@ func parseBalance(s string) (string, error) {
 	return oneOf(balances)(s)
 }
 
-// parseAddress checks an address to listen on.
-func parseAddress(s string) (string, error) {
-	const hint = `write host:port, or ":8080" for that port on every interface`
+// parseListenAddress checks an address to listen on, where port 0 is any free
+// one.
+func parseListenAddress(s string) (string, error) {
+	return s, checkAddress(s, 0, `write host:port, or ":8080" for that port on every interface`)
+}
+
+// checkAddress checks host:port with a port of at least least. hint says how
+// such an address is written.
+func checkAddress(s string, least uint64, hint string) error {
 	if _, rest, ok := strings.Cut(s, "://"); ok {
-		return "", faultf("write it without the scheme: "+strconv.Quote(rest), "%q is a URL, not an address", s)
+		return faultf("write it without the scheme: "+strconv.Quote(rest), "%q is a URL, not an address", s)
 	}
 	if _, err := strconv.Atoi(s); err == nil {
-		return "", faultf("write "+strconv.Quote(":"+s), "%q lacks the colon in front of the port", s)
+		return faultf("write "+strconv.Quote(":"+s), "%q lacks the colon in front of the port", s)
 	}
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
 		if strings.Count(s, ":") > 1 {
-			return "", faultf(`an IPv6 address goes in brackets: "[::1]:8080"`, "%q is not host:port", s)
+			return faultf(`an IPv6 address goes in brackets: "[::1]:8080"`, "%q is not host:port", s)
 		}
-		return "", faultf(hint, "%q has no port", s)
+		return faultf(hint, "%q has no port", s)
 	}
 	if host != "" && !validHost(host) {
-		return "", faultf(hint, "%q has a bad host", s)
+		return faultf(hint, "%q has a bad host", s)
 	}
-	if _, err := parsePort(port, 0); err != nil {
-		return "", err
-	}
-	return s, nil
+	return checkPort(port, least)
 }
 
-// parsePort checks a port number of at least least.
-func parsePort(s string, least uint64) (string, error) {
+// checkPort checks a port number of at least least.
+func checkPort(s string, least uint64) error {
 	if n, err := strconv.ParseUint(s, 10, 64); err != nil || n < least || n > 65535 {
-		return "", faultf("", "port %q is not a number from %d to 65535", s, least)
+		return faultf("", "port %q is not a number from %d to 65535", s, least)
 	}
-	return s, nil
+	return nil
 }
 
 // validHost reports whether s is an IP address or could be a host's name.
@@ -137,23 +140,23 @@ func validHost(s string) bool {
 
 // parseConsulAddress checks an address as consul/api takes it.
 func parseConsulAddress(s string) (string, error) {
+	const hint = `write host:port, or a URL with http, https or unix`
 	scheme, _, isURL := strings.Cut(s, "://")
 	if !isURL {
-		_, err := parseAddress(s)
-		return s, err
+		return s, checkAddress(s, 1, hint)
 	}
 	if schemes := []string{"http", "https", "unix"}; !slices.Contains(schemes, scheme) {
-		return "", faultf(`write host:port, or a URL with http, https or unix`, "%q has an unknown scheme%s", s, didYouMean(scheme, schemes))
+		return "", faultf(hint, "%q has an unknown scheme%s", s, didYouMean(scheme, schemes))
 	}
 	if scheme == "unix" {
 		return s, nil
 	}
 	u, err := url.Parse(s)
 	if err != nil || !validHost(u.Hostname()) {
-		return "", faultf("", "%q has a bad host or port", s)
+		return "", faultf(hint, "%q has a bad host or port", s)
 	}
 	if u.Port() != "" {
-		_, err = parsePort(u.Port(), 1)
+		err = checkPort(u.Port(), 1)
 	}
 	return s, err
 }
@@ -187,7 +190,7 @@ func parseBackend(s string) (string, error) {
 	if port == "" {
 		port = "80" // RFC 9110 §4.2.1
 	}
-	if _, err := parsePort(port, 1); err != nil {
+	if err := checkPort(port, 1); err != nil {
 		return "", err
 	}
 	return net.JoinHostPort(strings.ToLower(u.Hostname()), port), nil
@@ -195,6 +198,10 @@ func parseBackend(s string) (string, error) {
 
 // parsePath checks a URL path that may have a query.
 func parsePath(s string) (string, error) {
+	if _, rest, ok := strings.Cut(s, "://"); ok {
+		_, path, _ := strings.Cut(rest, "/")
+		return "", faultf("write "+strconv.Quote("/"+path), "%q is a URL, not a path", s)
+	}
 	if !strings.HasPrefix(s, "/") {
 		return "", faultf("write "+strconv.Quote("/"+s), `%q does not start with "/"`, s)
 	}

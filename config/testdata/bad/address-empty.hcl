@@ -1,0 +1,5 @@
+listen "http" {
+  address = ""
+}
+
+service "web" {}

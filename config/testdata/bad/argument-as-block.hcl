@@ -1,0 +1,5 @@
+service "web" {
+  balance {
+    policy = "random"
+  }
+}

@@ -1,0 +1,6 @@
+listen "http" {
+  address = ":8080"
+  address = ":8081"
+}
+
+service "web" {}

@@ -1,0 +1,5 @@
+admin = {
+  address = ":9080"
+}
+
+service "web" {}

@@ -1,0 +1,5 @@
+consul {
+  address = "consul.example.com"
+}
+
+service "web" {}

@@ -1,0 +1,6 @@
+service "web" {
+  discover "consul" {
+    name = ""
+    tags = ["v2", ""]
+  }
+}

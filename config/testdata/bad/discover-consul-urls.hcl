@@ -1,0 +1,5 @@
+service "web" {
+  discover "consul" {
+    urls = ["http://localhost:8081"]
+  }
+}

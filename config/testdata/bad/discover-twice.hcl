@@ -1,0 +1,6 @@
+service "web" {
+  discover "consul" {}
+  discover "static" {
+    urls = ["http://localhost:8081"]
+  }
+}

@@ -1,0 +1,6 @@
+consul {
+  address    = env("A", "b", "c")
+  datacenter = env()
+}
+
+service "web" {}

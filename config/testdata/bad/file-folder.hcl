@@ -1,0 +1,5 @@
+consul {
+  datacenter = file("..")
+}
+
+service "web" {}

@@ -1,0 +1,6 @@
+consul {
+  address    = getenv("CONSUL_HTTP_ADDR")
+  datacenter = upper("dc1")
+}
+
+service "web" {}

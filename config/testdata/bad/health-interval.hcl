@@ -1,0 +1,5 @@
+service "web" {
+  health_check {
+    interval = "1s"
+  }
+}

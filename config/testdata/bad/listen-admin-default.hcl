@@ -1,0 +1,5 @@
+listen "http" {
+  address = ":9080"
+}
+
+service "web" {}

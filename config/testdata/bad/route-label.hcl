@@ -1,0 +1,5 @@
+service "web" {}
+
+route "all" {
+  service = "web"
+}

@@ -1,0 +1,6 @@
+service "web" {}
+service "api" {}
+
+route {
+  service = "web"
+}

@@ -1,0 +1,11 @@
+service "web" {}
+service "api" {}
+
+route {
+  service = "wbe"
+}
+
+route {
+  path_prefix = "/images"
+  service     = "cdn"
+}

@@ -1,0 +1,3 @@
+service {
+  balance = "random"
+}

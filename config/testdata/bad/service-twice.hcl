@@ -1,0 +1,5 @@
+service "web" {}
+
+service "web" {
+  balance = "random"
+}

@@ -1,0 +1,5 @@
+service "web" {
+  discover "static" {
+    urls = []
+  }
+}

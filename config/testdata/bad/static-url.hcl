@@ -1,0 +1,5 @@
+service "web" {
+  discover "static" {
+    url = "http://localhost:8081"
+  }
+}

@@ -1,0 +1,4 @@
+service "web" {
+  health_check {
+    path = "/health"
+  }

@@ -1,0 +1,3 @@
+listen "http" {
+  address: ":8080"
+}

@@ -1,0 +1,5 @@
+listen "http" {
+  address = ":8080
+}
+
+service "web" {}

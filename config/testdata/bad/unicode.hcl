@@ -1,0 +1,3 @@
+service "web" {
+  discover "consul" { name = "grüße", tag = "v2" }
+}

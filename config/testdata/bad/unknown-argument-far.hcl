@@ -1,0 +1,5 @@
+service "web" {
+  health_check {
+    method = "HEAD"
+  }
+}

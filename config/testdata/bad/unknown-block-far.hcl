@@ -1,0 +1,3 @@
+upstream "web" {
+  server = "localhost:8081"
+}

@@ -1,0 +1,5 @@
+servce "web" {}
+
+route {
+  service = "web"
+}

@@ -1,0 +1,14 @@
+log {
+  level = debug
+}
+
+service "web" {
+  discover "consul" {
+    tags = [blue, green]
+  }
+}
+
+route {
+  host    = www.example.com
+  service = "web"
+}

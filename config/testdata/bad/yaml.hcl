@@ -1,0 +1,3 @@
+listen:
+  - name: http
+    address: ":8080"
