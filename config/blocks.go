@@ -170,7 +170,7 @@ func viaConsul(to *Discover, service string) *body {
 	return &body{fields: []field{
 		text("name", &to.Name, service, parseNotEmpty, "name of the service in Consul").defaultsTo("the block's name"),
 		list("tags", &to.Tags, parseNotEmpty, "tags that an instance must have, all of them"),
-		choice("tagged_address", &to.TaggedAddress, "", []string{"", "lan", "wan"}, `which of an instance's addresses is used; "" is the plain one`),
+		choice("tagged_address", &to.TaggedAddress, "", []string{"", "lan", "wan"}, "which of an instance's addresses is used, the plain one if empty"),
 	}}
 }
 

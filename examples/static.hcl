@@ -19,7 +19,7 @@ service "backends" {
   balance = "round_robin"
 
   health_check {
-    path     = "/health"
     interval = "10s"
+    # path = "/health" # without it, a TCP connect is enough
   }
 }
