@@ -169,6 +169,9 @@ func TestHTTPRequest(t *testing.T) {
 			if agent := got.UserAgent(); agent != "rota-health-check" {
 				t.Errorf("User-Agent is %q", agent)
 			}
+			if encoding := got.Header.Get("Accept-Encoding"); encoding != "" {
+				t.Errorf("Accept-Encoding is %q; the body is not looked at", encoding)
+			}
 			if !got.Close {
 				t.Error("the check did not ask for the connection to be closed")
 			}

@@ -1,7 +1,9 @@
 package health
 
 import (
+	"fmt"
 	"os"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -83,14 +85,16 @@ func TestStrike(t *testing.T) {
 
 func TestStrikesAloneTakeItDown(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		r := newRig(t, everyTen)
+		r := newRig(t, Spec{Interval: 10 * sec, Timeout: 2 * sec, UnhealthyAfter: 4})
 		r.Watch("a", "a:80")
 		r.after(2 * sec)
-		r.Strike("a", errRefused)
-		r.Strike("a", errRefused)
+		r.wantReports(t, "a a:80 up")
 		r.setFunc("a:80", untilCancelled)
+		for range 6 { // the last two change nothing
+			r.Strike("a", errRefused)
+		}
 		r.after(0)
-		r.wantReports(t, "a a:80 up", "a a:80 none passive", "a a:80 down passive")
+		r.wantReports(t, "a a:80 none passive", "a a:80 none passive", "a a:80 none passive", "a a:80 down passive")
 	})
 }
 
@@ -128,6 +132,8 @@ func TestStrikeDuringCheck(t *testing.T) {
 		r.after(ms)
 		r.wantProbes(t, "a:80", 7*sec)
 		r.wantReports(t, "a a:80 none", "a a:80 up")
+		r.after(15 * sec) // then by interval
+		r.wantProbes(t, "a:80", 17*sec)
 	})
 }
 
@@ -219,27 +225,58 @@ func TestNudgeNeverDelays(t *testing.T) {
 	})
 }
 
-// TestNudgeWhileQueueing nudges an endpoint that waits for its first check.
-func TestNudgeWhileQueueing(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		r := newRig(t, everyTen)
-		for range maxStarting {
-			r.starting <- struct{}{}
-		}
-		r.Watch("a", "a:80")
-		r.after(sec)
-		r.Nudge("a")
-		r.Strike("a", errRefused)
-		r.after(sec)
-		r.wantProbes(t, "a:80")
-		r.wantReports(t, "a a:80 down passive") // it need not wait for a slot
-
+// takeSlots has r's checks queue until the returned function is called.
+func (r *rig) takeSlots() (giveBack func()) {
+	for range maxStarting {
+		r.starting <- struct{}{}
+	}
+	return func() {
 		for range maxStarting {
 			<-r.starting
 		}
+	}
+}
+
+// TestStrikeWhileQueueing strikes an endpoint that waits for its first check:
+// the strike need not wait as well.
+func TestStrikeWhileQueueing(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t, everyTen)
+		giveBack := r.takeSlots()
+		r.Watch("a", "a:80")
+		r.after(sec)
+		r.Strike("a", errRefused)
+		r.after(sec)
+		r.wantProbes(t, "a:80")
+		r.wantReports(t, "a a:80 down passive")
+
+		giveBack()
 		r.after(500 * ms)
 		r.wantProbes(t, "a:80", 2*sec)
 		r.wantReports(t, "a a:80 up")
+	})
+}
+
+// TestNudgeWhileQueueing nudges endpoints that are about to be checked anyway:
+// it must not have any of them checked twice.
+func TestNudgeWhileQueueing(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t, everyTen)
+		const n = maxStarting
+		for i := range n {
+			r.Watch(fmt.Sprint(i), "a:80")
+		}
+		r.after(4 * sec)
+		r.wantProbes(t, "a:80", make([]time.Duration, n)...)
+
+		giveBack := r.takeSlots()
+		r.after(2 * sec) // they queue since 5 s
+		for i := range n {
+			r.Nudge(fmt.Sprint(i))
+		}
+		giveBack()
+		r.after(sec)
+		r.wantProbes(t, "a:80", slices.Repeat([]time.Duration{6 * sec}, n)...)
 	})
 }
 
