@@ -43,11 +43,12 @@ func joinAddress(host string, port int) (string, error) {
 	if inner, ok := strings.CutPrefix(host, "["); ok && strings.HasSuffix(inner, "]") {
 		host = strings.TrimSuffix(inner, "]")
 	}
-	if ip, err := netip.ParseAddr(host); err == nil {
-		if ip.IsUnspecified() {
-			return "", fmt.Errorf("its address %s stands for all addresses of a host and can't be connected to", host)
-		}
-	} else if !isHostName(host) {
+	ip, err := netip.ParseAddr(host)
+	isIP := err == nil && (ip.Zone() == "" || isHostName(ip.Zone()))
+	switch {
+	case isIP && ip.IsUnspecified():
+		return "", fmt.Errorf("its address %s stands for all addresses of a host and can't be connected to", host)
+	case !isIP && !isHostName(host):
 		return "", fmt.Errorf("its address %.100q is neither an IP address nor a host name", host)
 	}
 	return net.JoinHostPort(host, strconv.Itoa(port)), nil

@@ -58,6 +58,7 @@ type Options struct {
 // safe for concurrent use.
 type Client struct {
 	api       *api.Client
+	guard     *guard
 	transport *http.Transport
 	tokenFile string // "" if the token, if any, came from the environment
 	hasToken  bool
@@ -113,7 +114,8 @@ func NewClient(o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("TLS for Consul: %w; check CONSUL_CACERT, CONSUL_CAPATH, CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY", err)
 	}
-	httpClient.Transport = &guard{next: config.Transport, limit: answerLimit}
+	guard := &guard{next: config.Transport, limit: answerLimit}
+	httpClient.Transport = guard
 	config.HttpClient = httpClient
 	client, err := api.NewClient(config)
 	if err != nil {
@@ -121,6 +123,7 @@ func NewClient(o Options) (*Client, error) {
 	}
 	return &Client{
 		api:          client,
+		guard:        guard,
 		transport:    config.Transport,
 		tokenFile:    config.TokenFile,
 		hasToken:     config.TokenFile != "" || config.Token != "",
