@@ -73,7 +73,7 @@ func (d *draft) root() *body {
 			{name: "service", form: named, open: d.service,
 				doc: "A set of interchangeable backends. There is at least one."},
 			{name: "route", form: many, open: d.route,
-				doc: "Which requests go to which service. The most specific route wins: an exact host before one with `*`, that before any host, then the longest prefix. With one service the block may be left out: it gets every request."},
+				doc: "Which requests go to which service. The order of routes does not matter, the most particular one wins: an exact host before one with `*`, that before any host; then the longest prefix. With one service the block may be left out: it gets every request."},
 		},
 	}
 }
@@ -89,7 +89,7 @@ func (d *draft) listen(s *section) *body {
 			duration("read_timeout", &l.ReadTimeout, 15*time.Second, "longest wait for the whole head of a request, and for the next bytes of its body"),
 			duration("write_timeout", &l.WriteTimeout, 15*time.Second, "longest wait for the client to take the next bytes of a response"),
 			duration("idle_timeout", &l.IdleTimeout, time.Minute, "longest wait for the next request on a connection"),
-			text("health_path", &l.HealthPath, "/health", orEmpty(parsePlainPath), `path that rota answers itself with the health of the backends; "" leaves it to the backends`),
+			text("health_path", &l.HealthPath, "/health", orEmpty(parseHealthPath), `path that rota answers itself with the health of the backends; "" leaves it to the backends`),
 		},
 		later: []string{"tls"},
 	}
@@ -132,7 +132,7 @@ func (d *draft) route(s *section) *body {
 	r := &p.value
 	return &body{fields: []field{
 		text("host", &r.Host, "", orEmpty(parseHost), "host that is asked for, in any case; `*.example.com` is every name below it; \"\" is any host"),
-		text("path_prefix", &r.PathPrefix, "/", parsePlainPath, "how the path begins"),
+		text("path_prefix", &r.PathPrefix, "/", parsePrefix, "how the path begins, in whole segments: `/api` takes `/api/x` and not `/apix`"),
 		mandatory(text("service", &r.Service, "", nil, "name of the service block that gets the requests")),
 	}}
 }
@@ -184,7 +184,7 @@ func viaStatic(to *Discover) *body {
 		return address, err
 	}
 	urls := list("urls", &to.URLs, parse, "one URL for each backend: `http://host:port`")
-	return &body{check: to.checkURLs, fields: []field{mandatory(urls)}}
+	return &body{fields: []field{mandatory(notEmpty(urls))}}
 }
 
 func healthCheckBody(h *HealthCheck) *body {
@@ -200,7 +200,7 @@ func healthCheckBody(h *HealthCheck) *body {
 	return &body{check: h.checkTimeout, fields: []field{
 		text("path", &h.Path, "", orEmpty(parsePath), `path of a GET request; "" makes the check a TCP connect`),
 		text("host", &h.Host, "", parseHeader, `Host header of that request; "" is the instance's address`),
-		status,
+		notEmpty(status),
 		duration("interval", &h.Interval, 10*time.Second, "from one probe of an instance to the next"),
 		duration("timeout", &h.Timeout, 2*time.Second, "how long a probe may take; no longer than the interval"),
 		count("healthy_after", &h.HealthyAfter, 1, "passes in a row that bring an instance back"),

@@ -150,10 +150,3 @@ func (h *HealthCheck) checkTimeout(to *decoder, s *section) {
 	to.report(at, "write timeout = "+strconv.Quote(shortDuration(h.Interval))+" or less, or a longer interval",
 		"timeout%s: %s%s is longer than the interval of %s", s.of(), shortDuration(h.Timeout), byDefault, shortDuration(h.Interval))
 }
-
-// checkURLs sees that a static service has a backend.
-func (d *Discover) checkURLs(to *decoder, s *section) {
-	if at, given := s.at["urls"]; given && len(d.URLs) == 0 && !s.bad["urls"] {
-		to.report(at, `write urls = ["http://host:port"]`, "urls%s: the list is empty", s.of())
-	}
-}

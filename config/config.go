@@ -117,7 +117,7 @@ type Timeouts struct {
 // Route sends the requests that it matches to a service.
 type Route struct {
 	Host       string // lower-case, maybe with a "*." in front; "": any
-	PathPrefix string // starts with "/"
+	PathPrefix string // of whole segments; starts with "/" and, but for "/", does not end with it
 	Service    string // the Name of a [Service]
 }
 

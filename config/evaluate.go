@@ -36,6 +36,11 @@ func (d *decoder) list(a *hcl.Attribute, f field, s *section, list cty.Value) {
 		d.wrongType(whole, f, s, "a list of strings", list, d.listOf(whole, f, list))
 		return
 	}
+	if f.notEmpty && list.LengthInt() == 0 {
+		s.bad[f.name] = true
+		d.report(whole, "it takes "+f.doc, "%s%s: the list is empty", f.name, s.of())
+		return
+	}
 	places := make([]hcl.Range, list.LengthInt())
 	elements, diags := hcl.ExprList(a.Expr)
 	for i := range places {

@@ -56,6 +56,7 @@ type field struct {
 	name     string
 	typ      fieldType
 	required bool
+	notEmpty bool   // for a list
 	fallback string // the default as it is written in a file
 	doc      string
 	// clear forgets the default, before the first of a list's elements is set.
@@ -179,6 +180,12 @@ func count(name string, to *int, fallback int, doc string) field {
 // mandatory is f without a default.
 func mandatory(f field) field {
 	f.required, f.fallback = true, ""
+	return f
+}
+
+// notEmpty is the list f with at least one element.
+func notEmpty(f field) field {
+	f.notEmpty = true
 	return f
 }
 

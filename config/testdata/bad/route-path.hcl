@@ -14,3 +14,8 @@ route {
   path_prefix = "/search?q=1"
   service     = "web"
 }
+
+route {
+  path_prefix = "/my%20files/../docs"
+  service     = "web"
+}

@@ -1,0 +1,5 @@
+service "web" {
+  health_check {
+    expect_status = []
+  }
+}
