@@ -21,7 +21,8 @@ const (
 // goAllowed lists the functions that may hold a go statement, as
 // "file function", each with the reason why no WaitGroup or errgroup fits.
 var goAllowed = map[string]string{
-	"internal/testkit/process.go startProcess": "awaitExit joins it, with a limit that a WaitGroup has not",
+	"examples/demo/process.go start":           "stopAll joins it, with a limit that a WaitGroup has not",
+	"internal/testkit/process.go startProcess": "so does awaitExit",
 }
 
 // source is one parsed Go file.
