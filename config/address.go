@@ -46,7 +46,8 @@ func checkPort(s string, least uint64) error {
 	return nil
 }
 
-// validHost reports whether s is an IP address or could be a host's name.
+// validHost reports whether s is an IP address or could be a host's name. It
+// takes "_", which DNS does not forbid and container networks use.
 func validHost(s string) bool {
 	if _, err := netip.ParseAddr(s); err == nil {
 		return true
@@ -64,7 +65,8 @@ func validHost(s string) bool {
 	return len(s) <= 253
 }
 
-// parseConsulAddress checks an address as consul/api takes it.
+// parseConsulAddress checks an address as consul/api takes it, which includes
+// whatever CONSUL_HTTP_ADDR may hold.
 func parseConsulAddress(s string) (string, error) {
 	const hint = `write host:port, or a URL with http, https or unix`
 	scheme, _, isURL := strings.Cut(s, "://")
@@ -87,7 +89,8 @@ func parseConsulAddress(s string) (string, error) {
 	return s, err
 }
 
-// parseBackend checks a backend's URL and gives its host:port.
+// parseBackend checks a backend's URL and gives its host:port. What else a URL
+// may hold is refused rather than ignored.
 func parseBackend(s string) (string, error) {
 	const hint = `write "http://host:port"`
 	scheme, rest, ok := strings.Cut(s, "://")

@@ -13,7 +13,6 @@ import (
 type draft struct {
 	dir      string // where relative paths start
 	cfg      Config
-	file     *section
 	admin    *section
 	listens  []*placed[Listen]
 	services []*placed[Service]
@@ -27,7 +26,7 @@ type placed[T any] struct {
 }
 
 func newDraft(filename string) *draft {
-	return &draft{dir: filepath.Dir(filename), file: new(section), admin: new(section)}
+	return &draft{dir: filepath.Dir(filename), admin: new(section)}
 }
 
 // config is the finished draft.
@@ -51,7 +50,9 @@ func (d *draft) path(s string) (string, error) {
 	return within(d.dir, s), nil
 }
 
-// root describes a file.
+// root describes a file. A block that may occur once is bound to its part of
+// the Config from the start, so that the defaults hold without it; one that may
+// occur more often is bound to a new part each time it is opened.
 func (d *draft) root() *body {
 	admin, log, consul := d.adminBody(), logBody(&d.cfg.Log), d.consulBody()
 	return &body{
@@ -144,7 +145,7 @@ func (d *draft) service(s *section) *body {
 	v.Name = s.label
 	static := func(*section) *body { return viaStatic(&v.Discover) }
 	consul := func(*section) *body { return viaConsul(&v.Discover, s.label) }
-	consul(nil) // unless there is a discover block
+	consul(nil) // what holds unless there is a discover block
 	check, timeouts := healthCheckBody(&v.HealthCheck), timeoutsBody(&v.Timeouts)
 	return &body{
 		fields: []field{
@@ -165,6 +166,8 @@ func (d *draft) service(s *section) *body {
 	}
 }
 
+// viaConsul and viaStatic describe the two kinds of discovery. Each starts
+// afresh, since a block of the other kind may have been opened before.
 func viaConsul(to *Discover, service string) *body {
 	*to = Discover{Kind: DiscoverConsul}
 	return &body{fields: []field{

@@ -4,13 +4,15 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+
+	"github.com/hashicorp/hcl/v2"
 )
 
 // check judges what only the whole file can tell, and adds what goes without
 // saying: a listener, and the route to an only service.
 func (d *draft) check(to *decoder) {
-	if len(d.listens) == 0 {
-		d.listen(&section{label: "http"})
+	if len(d.listens) == 0 && !to.incomplete {
+		d.listen(&section{label: "http", title: `listen "http" (the default)`})
 	}
 	d.checkAddresses(to)
 	d.checkDuplicateRoutes(to)
@@ -19,7 +21,8 @@ func (d *draft) check(to *decoder) {
 		return
 	}
 	if len(d.services) == 0 {
-		to.report(d.file.where, "add one, such as: service \"web\" { }\nwhich is made of the instances of web that Consul lists", "there is no service to send requests to")
+		// Nothing in the file is the place of something that is missing.
+		to.report(hcl.Range{}, "add one, such as: service \"web\" { }\nwhich is made of the instances of web that Consul lists", "there is no service to send requests to")
 		return
 	}
 	if len(d.routes) == 0 {
@@ -39,7 +42,8 @@ func exampleRoute(service string) string {
 	return "route {\n  path_prefix = " + strconv.Quote("/"+service) + "\n  service     = " + strconv.Quote(service) + "\n}"
 }
 
-// checkAddresses finds addresses that can't be listened on together.
+// checkAddresses finds addresses that can't be listened on together. The
+// system would find them too, but only at a start and one at a time.
 func (d *draft) checkAddresses(to *decoder) {
 	for i, l := range d.listens {
 		if l.at.bad["address"] {
@@ -57,6 +61,7 @@ func (d *draft) checkAddresses(to *decoder) {
 			continue
 		}
 		if at, given := d.admin.at["address"]; given {
+			// What somebody wrote is what they can mend.
 			to.report(at, "", "address in admin: %s is taken by %s, which has %s", admin, l.at.title, l.value.Address)
 		} else {
 			to.report(l.at.position("address"), "move one of them: admin { address = \"…\" }",
@@ -76,6 +81,8 @@ func sameAddress(a, b string) bool {
 	return portA == portB && portA != "0" && (hostA == hostB || everyInterface(hostA) || everyInterface(hostB))
 }
 
+// everyInterface reports whether the host of an address stands for all of the
+// machine's.
 func everyInterface(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "" || err == nil && ip.IsUnspecified()
@@ -99,7 +106,9 @@ func (d *draft) checkDuplicateRoutes(to *decoder) {
 	}
 }
 
-// checkServices holds routes and services against each other.
+// checkServices holds routes and services against each other. A service that
+// no route leads to is an error, not a warning: nobody reads the warnings of
+// a program that starts.
 func (d *draft) checkServices(to *decoder) {
 	var names []string
 	unreached := map[string]bool{}

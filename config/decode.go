@@ -11,10 +11,11 @@ import (
 	"github.com/hashicorp/hcl/v2/json"
 )
 
-// decoder walks one file beside its description and collects what is wrong.
+// decoder walks one file beside its description and collects what is wrong. It
+// goes on after each mistake, so that a file can be mended in one go.
 type decoder struct {
 	filename string
-	src      []byte
+	src      []byte // kept to show lines of it
 	isJSON   bool
 	context  *hcl.EvalContext
 	diags    Diagnostics
@@ -32,7 +33,8 @@ func newDecoder(filename string, src []byte) *decoder {
 	}
 }
 
-// A section is one occurrence of a block, or the file as a whole.
+// A section is one occurrence of a block, or the file as a whole: the title by
+// which messages call it, and the places that they point to.
 type section struct {
 	title string // such as: health_check of service "web"; "" for the file
 	label string
@@ -40,7 +42,7 @@ type section struct {
 	// at is where each argument's value stands; those not given are not in it.
 	at map[string]hcl.Range
 	// bad are the arguments whose value was of no use, or whose name was
-	// probably misspelt.
+	// probably misspelt. They are neither missing nor judged any further.
 	bad map[string]bool
 	// elsewhere are the arguments that another kind of this block has, with
 	// that block.
@@ -134,6 +136,7 @@ func (d *decoder) contentJSON(from hcl.Body, to *body) (attributes []*hcl.Attrib
 		header := hcl.BlockHeaderSchema{Type: name, LabelNames: []string{"name"}[:kinds[0].form.labels()]}
 		content, _, diags := from.PartialContent(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{header}})
 		if diags.HasErrors() {
+			// The library tells of labels, which JSON does not have.
 			d.report(property.NameRange, "write "+kinds[0].example(true), "%q must be %s", name, kinds[0].shape())
 			d.incomplete = true
 		}
@@ -181,7 +184,8 @@ func (s *section) enter(b *hcl.Block) *section {
 		inner.title += " of " + s.title
 	}
 	if _, native := b.Body.(*hclsyntax.Body); !native {
-		// In JSON all blocks of an array have one DefRange.
+		// In JSON all blocks of an array have one DefRange: the label is
+		// better, or the end, which is where something can be added.
 		inner.where = b.Body.MissingItemRange()
 		if len(b.LabelRanges) > 0 {
 			inner.where = b.LabelRanges[0]
@@ -201,6 +205,8 @@ func (s *section) open(kinds []block) *body {
 			continue
 		}
 		if k.form == ofKind {
+			// To be told that "urls" is unknown would be puzzling to somebody
+			// who has just read of it.
 			for _, f := range k.open(s).fields {
 				s.elsewhere[f.name] = k.title()
 			}

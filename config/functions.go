@@ -31,6 +31,8 @@ var env = function.New(&function.Spec{
 		if len(args) > 2 {
 			return cty.NilVal, faultf(`write env("NAME") or env("NAME", "default")`, "env takes a name and a default, not %d values", len(args))
 		}
+		// Unset without a default is an error: "" in its place would be a
+		// program that starts and does something else.
 		if value, ok := os.LookupEnv(name); ok {
 			return cty.StringVal(value), nil
 		}

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -23,7 +24,8 @@ func (d *decoder) report(at hcl.Range, hint, format string, args ...any) {
 }
 
 // unknown reports a name that the body to has not: as "argument" or "block",
-// by the look of it.
+// by the look of it. Why it was written decides about the message, so the
+// guesses go from the surest to none.
 func (d *decoder) unknown(what, name string, at hcl.Range, to *body, s *section) {
 	if s.title == "" {
 		d.incomplete = true
@@ -51,7 +53,8 @@ func (d *decoder) unknown(what, name string, at hcl.Range, to *body, s *section)
 	}
 }
 
-// labels checks a block's labels, and reports whether they are right.
+// labels checks a block's labels, and reports whether they are right. In JSON
+// they can't be too few or too many: one too few is content of a wrong form.
 func (d *decoder) labels(b *hcl.Block, kinds []block) bool {
 	form := kinds[0].form
 	switch {
@@ -86,7 +89,8 @@ func examples(kinds []block, inJSON bool) string {
 	return strings.Join(texts, " or ")
 }
 
-// validName reports whether s can name something in logs, metrics and URLs.
+// validName reports whether s can name something in logs, metrics and URLs
+// without being quoted there. What Consul calls a service may be anything.
 func validName(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._-", r)
@@ -113,8 +117,8 @@ func (d *decoder) foreign(diags hcl.Diagnostics) {
 				d.report(expr.Range(), ours.hint, "%s", ours.text)
 				continue
 			}
-			if known := []string{"env", "file"}; !slices.Contains(known, expr.Name) {
-				d.report(at, "the functions are env and file", "unknown function %q%s", expr.Name, didYouMean(expr.Name, known))
+			if known := slices.Sorted(maps.Keys(d.context.Functions)); !slices.Contains(known, expr.Name) {
+				d.report(at, "the functions are "+strings.Join(known, " and "), "unknown function %q%s", expr.Name, didYouMean(expr.Name, known))
 				continue
 			}
 		}
@@ -133,7 +137,9 @@ var (
 )
 
 // explain finds better words for the syntax errors that are easiest to make.
-// summary is what the HCL library calls the error.
+// The library can only say what its grammar expected next; the line shows what
+// somebody coming from another format meant. summary is what the library calls
+// the error; one that it calls otherwise some day keeps its own words.
 func (d *Diagnostic) explain(summary string) {
 	if m := bareDuration.FindStringSubmatch(d.line); m != nil {
 		d.Message, d.Hint = m[1]+": a duration goes in quotes", "write "+strconv.Quote(m[1])
@@ -153,6 +159,7 @@ func (d *Diagnostic) explain(summary string) {
 	}
 }
 
+// lowerFirst makes the start of a sentence go on after a colon.
 func lowerFirst(s string) string {
 	r, size := utf8.DecodeRuneInString(s)
 	return string(unicode.ToLower(r)) + s[size:]

@@ -28,7 +28,8 @@ type block struct {
 	form form
 	kind string // its label; only with ofKind
 	doc  string
-	// open begins one occurrence of the block.
+	// open begins one occurrence of the block, and tells where its content
+	// goes. The section is still without content.
 	open func(*section) *body
 }
 
@@ -58,7 +59,7 @@ type field struct {
 	required bool
 	notEmpty bool   // for a list
 	fallback string // the default as it is written in a file
-	doc      string
+	doc      string // ends up in the reference, and in some hints
 	// clear forgets the default, before the first of a list's elements is set.
 	clear func()
 	// set stores a value of the right type: for a list, one element.
@@ -90,6 +91,9 @@ func faultf(hint, format string, args ...any) error {
 
 // A parser checks one string, and gives it back in the form to be stored.
 type parser func(string) (string, error)
+
+// The functions below each describe a field of one type, bound to a variable,
+// and set its default: name, variable, default, meaning.
 
 // text describes a string that goes to *to, through parse unless that is nil.
 func text(name string, to *string, fallback string, parse parser, doc string) field {

@@ -1,0 +1,5 @@
+admin {
+  address = ":8080"
+}
+
+service "web" {}
