@@ -1,0 +1,119 @@
+// Package admin answers those who run rota: what is on duty, whether the
+// process is alive and ready, and its metrics. It only reads.
+package admin
+
+import (
+	"context"
+	"errors"
+	"log"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Options describe the admin listener.
+type Options struct {
+	Address  string
+	Services []Viewer
+	// Waiting returns what the process still waits for before it is ready, in
+	// words; nothing when it is.
+	Waiting    func() []string
+	Collectors []prometheus.Collector
+	Version    string
+	Logger     hclog.Logger
+}
+
+// Server is the admin listener.
+type Server struct {
+	listener net.Listener
+	http     http.Server
+}
+
+// timeout limits how long a client of ours may take over one request, in
+// either direction; nothing here is large.
+const timeout = 15 * time.Second
+
+// Listen takes the address. Connections wait until [Server.Serve].
+func Listen(ctx context.Context, o Options) (*Server, error) {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", o.Address)
+	if err != nil {
+		return nil, err
+	}
+	return &Server{
+		listener: l,
+		http: http.Server{
+			Handler:     handler(o),
+			ReadTimeout: timeout, WriteTimeout: timeout, IdleTimeout: time.Minute,
+			ErrorLog: log.New(o.Logger.StandardWriter(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}), "", 0),
+		},
+	}, nil
+}
+
+// Addr returns the address that is listened on.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Serve accepts connections until [Server.Shutdown]; then it returns nil.
+func (s *Server) Serve() error {
+	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Shutdown stops accepting and lets the requests under way finish until ctx is
+// done.
+func (s *Server) Shutdown(ctx context.Context) error {
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(err, s.http.Close())
+	}
+	return err
+}
+
+func handler(o Options) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
+		status, body := Health(o.Services, time.Now())
+		answer(w, status, "application/json", body)
+	})
+	mux.HandleFunc("GET /health/live", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, "text/plain; charset=utf-8", []byte("alive\n"))
+	})
+	mux.HandleFunc("GET /health/ready", func(w http.ResponseWriter, _ *http.Request) {
+		if waiting := o.Waiting(); len(waiting) > 0 {
+			text := "not ready\n" + strings.Join(waiting, "\n") + "\n"
+			answer(w, http.StatusServiceUnavailable, "text/plain; charset=utf-8", []byte(text))
+			return
+		}
+		answer(w, http.StatusOK, "text/plain; charset=utf-8", []byte("ready\n"))
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry(o), promhttp.HandlerOpts{}))
+	return mux
+}
+
+func answer(w http.ResponseWriter, status int, contentType string, body []byte) {
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // a client that left needs no answer
+}
+
+// registry holds what each room tells of itself, and what the process is.
+func registry(o Options) *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "rota_build_info", Help: "Always 1; the labels say what runs.",
+		ConstLabels: prometheus.Labels{"version": o.Version},
+	})
+	info.Set(1)
+	r.MustRegister(info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.MustRegister(o.Collectors...)
+	return r
+}

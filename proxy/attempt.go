@@ -1,0 +1,96 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+
+	"github.com/rota-lb/rota/balancer"
+	"github.com/rota-lb/rota/upstream"
+)
+
+// Carrier carries one request in one protocol, an attempt at a time. The
+// attempt loop decides; the carrier knows bytes.
+type Carrier interface {
+	// Send sends the request to the backend at address and waits for the head
+	// of a response.
+	Send(ctx context.Context, address string) Result
+	// Relay passes the response of the last Send on to the client.
+	Relay(ctx context.Context) Result
+}
+
+var errNoEndpoint = errors.New("no endpoint can serve")
+
+// journey is what became of a request over all its attempts.
+type journey struct {
+	Result
+	endpoint *balancer.Endpoint // the last one tried; nil where there was none
+	attempts int
+}
+
+// attempt tries endpoints of the service until one answers, no other try is
+// allowed, or none is left.
+func attempt(ctx context.Context, s *Service, idempotent bool, c Carrier) journey {
+	var tried [maxAttempts]*balancer.Endpoint
+	for n := 0; ; {
+		e := s.Duty.Pool().Pick(tried[:n])
+		if e == nil {
+			return journey{Result: Result{Fault: upstream.Unreachable, Err: errNoEndpoint}, attempts: n}
+		}
+		r := try(ctx, e, c)
+		tried[n] = e
+		n++
+		if r.Fault != upstream.None {
+			s.stats.fault(r.Fault)
+		}
+		if r.Fault == upstream.None || !again(r, idempotent, n) {
+			return journey{Result: r, endpoint: e, attempts: n}
+		}
+		s.stats.retries.Add(1)
+	}
+}
+
+// try makes one attempt and reports its outcome, even where the carrier
+// panics.
+func try(ctx context.Context, e *balancer.Endpoint, c Carrier) (r Result) {
+	o := balancer.Abandoned
+	defer func() { e.Done(o, r.Err) }()
+	if r = c.Send(ctx, e.Address()); r.Fault == upstream.None {
+		r = c.Relay(ctx)
+	}
+	o = outcome(r.Fault)
+	return r
+}
+
+// outcome says what a fault tells of the endpoint: what the client did, or
+// what we ran out of, tells nothing.
+func outcome(f upstream.Fault) balancer.Outcome {
+	switch f {
+	case upstream.None:
+		return balancer.Succeeded
+	case upstream.Unreachable, upstream.ConnectTimeout:
+		return balancer.Unreachable
+	case upstream.Reset, upstream.Late, upstream.Stalled, upstream.Malformed:
+		return balancer.Broken
+	default:
+		return balancer.Abandoned
+	}
+}
+
+// status returns the status that tells the client of a fault.
+func (j journey) status() int {
+	if j.endpoint == nil {
+		return 503
+	}
+	switch j.Fault {
+	case upstream.ConnectTimeout, upstream.Late:
+		return 504
+	case upstream.ClientStalled:
+		return 408
+	case upstream.ClientBody:
+		return 400
+	case upstream.OwnLimit:
+		return 503
+	default:
+		return 502
+	}
+}

@@ -1,0 +1,88 @@
+package proxy
+
+import (
+	"net"
+	"strings"
+
+	"github.com/rota-lb/rota/http1"
+)
+
+// hopByHop are the fields that speak of one connection only (RFC 9110 §7.6.1),
+// with the two that predate the rule.
+var hopByHop = map[string]bool{
+	"connection": true, "keep-alive": true, "proxy-connection": true, "proxy-authenticate": true,
+	"proxy-authorization": true, "te": true, "trailer": true, "transfer-encoding": true, "upgrade": true,
+}
+
+// endToEnd are fields that "Connection" must not take away: routing, framing,
+// authority, and what we and other proxies say of the client.
+var endToEnd = map[string]bool{
+	"authorization": true, "cache-control": true, "content-encoding": true, "content-length": true,
+	"content-range": true, "content-type": true, "cookie": true, "date": true, "forwarded": true,
+	"host": true, "range": true, "set-cookie": true, "via": true, "x-forwarded-for": true,
+	"x-forwarded-host": true, "x-forwarded-proto": true, "x-real-ip": true,
+}
+
+// client is who sent a request, and how.
+type client struct {
+	address string // host:port of the connection
+	scheme  string // http or https
+	host    string // that the request asked for
+	proto   string // version of the protocol, "1.1"
+}
+
+// requestFields returns the fields that go to a backend. What a client says
+// of forwarding is replaced by what we know: nobody in front of us is trusted
+// to say it.
+func requestFields(in http1.Header, c client) http1.Header {
+	out := make(http1.Header, 0, len(in)+4)
+	via := c.proto + " rota"
+	for _, f := range endToEndFields(in) {
+		switch strings.ToLower(f.Name) {
+		case "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto":
+		case "via":
+			via = f.Value + ", " + via
+		default:
+			out = append(out, f)
+		}
+	}
+	if in.HasToken("TE", "trailers") {
+		out = append(out, http1.Field{Name: "Te", Value: "trailers"})
+	}
+	if protocol := upgrade(in); protocol != "" {
+		out = append(out, http1.Field{Name: "Connection", Value: "Upgrade"}, http1.Field{Name: "Upgrade", Value: protocol})
+	}
+	ip, _, err := net.SplitHostPort(c.address)
+	if err != nil {
+		ip = c.address
+	}
+	return append(out,
+		http1.Field{Name: "X-Forwarded-For", Value: ip},
+		http1.Field{Name: "X-Forwarded-Host", Value: c.host},
+		http1.Field{Name: "X-Forwarded-Proto", Value: c.scheme},
+		http1.Field{Name: "Via", Value: via},
+	)
+}
+
+// endToEndFields returns the fields that are not hop-by-hop, by their nature
+// or because "Connection" names them (RFC 9110 §7.6.1).
+func endToEndFields(in http1.Header) http1.Header {
+	out := make(http1.Header, 0, len(in))
+	for _, f := range in {
+		name := strings.ToLower(f.Name)
+		if hopByHop[name] || !endToEnd[name] && in.HasToken("Connection", name) {
+			continue
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// upgrade returns the protocol that the message asks to change to, "" for
+// none. h2c is not passed on: the tunnel would hide requests from us.
+func upgrade(h http1.Header) string {
+	if !h.HasToken("Connection", "upgrade") || h.HasToken("Upgrade", "h2c") {
+		return ""
+	}
+	return h.Get("Upgrade")
+}

@@ -1,0 +1,245 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rota-lb/rota/http1"
+	"github.com/rota-lb/rota/upstream"
+)
+
+// handle is where net/http hands over a request.
+func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.URL.Path == s.options.HealthPath && s.options.HealthPath != "":
+		s.health(w, r)
+		return
+	case r.Method == http.MethodConnect || r.Method == http.MethodTrace:
+		refuse(w, http.StatusMethodNotAllowed)
+		return
+	}
+	service := s.options.Routes.Match(r.Host, r.URL.Path)
+	if service == nil {
+		refuse(w, http.StatusNotFound)
+		return
+	}
+	s.forward(w, r, service)
+}
+
+// health answers as the user's health checks expect it.
+func (s *Server) health(w http.ResponseWriter, r *http.Request) {
+	status, body := s.options.Health()
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // a client that left needs no answer
+	}
+}
+
+// forward takes a request through the attempt loop and accounts for it.
+func (s *Server) forward(w http.ResponseWriter, r *http.Request, service *Service) {
+	began := time.Now()
+	counts := service.stats.begin()
+	x := newExchange(s, w, r, service)
+	var j journey
+	defer func() {
+		took := time.Since(began)
+		counts.end(x.status, took)
+		s.options.AccessLog.add(x, j, began, took)
+	}()
+	j = attempt(r.Context(), service, isIdempotent(r.Method), x)
+	switch {
+	case j.Fault == upstream.None:
+	case j.Started, j.Fault == upstream.ClientGone:
+		// A client that is still there must see that the response is not whole
+		// (RFC 9112 §8).
+		panic(http.ErrAbortHandler)
+	default:
+		if j.Fault == upstream.ClientStalled || j.Fault == upstream.ClientBody {
+			// What comes next on this connection is not a request.
+			w.Header().Set("Connection", "close")
+		}
+		x.status = j.status()
+		refuse(w, x.status)
+	}
+}
+
+// refuse answers a request in rota's own name.
+func refuse(w http.ResponseWriter, status int) {
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+	http.Error(w, fmt.Sprintf("%d %s", status, strings.ToLower(http.StatusText(status))), status)
+}
+
+// exchange carries one request over net/http, on both sides.
+type exchange struct {
+	server  *Server
+	service *Service
+	w       http.ResponseWriter
+	r       *http.Request
+	control *http.ResponseController
+	out     upstream.Request
+	in      *upstream.Response
+
+	status  int // of the response to the client; 0 while there is none
+	written int64
+}
+
+func newExchange(s *Server, w http.ResponseWriter, r *http.Request, service *Service) *exchange {
+	x := &exchange{server: s, service: service, w: w, r: r, control: http.NewResponseController(w)}
+	fields := make(http1.Header, 0, len(r.Header))
+	for name, values := range r.Header {
+		for _, v := range values {
+			fields = append(fields, http1.Field{Name: name, Value: v})
+		}
+	}
+	x.out = upstream.Request{
+		Method: r.Method, Target: r.URL.RequestURI(), Host: r.Host,
+		Header: requestFields(fields, client{
+			address: r.RemoteAddr, scheme: "http", host: r.Host,
+			proto: fmt.Sprintf("%d.%d", r.ProtoMajor, r.ProtoMinor),
+		}),
+		Length: r.ContentLength, Trailer: r.Trailer,
+		Informational: x.inform,
+	}
+	if r.Body != nil && r.Body != http.NoBody {
+		// Or net/http would take in the whole request before it lets a response
+		// begin. Only HTTP/1 needs to be told; others may not support it.
+		_ = x.control.EnableFullDuplex()
+		x.out.Body = &requestBody{source: r.Body, control: x.control, timeout: s.options.ReadTimeout}
+	}
+	return x
+}
+
+// Send is part of [Carrier].
+func (x *exchange) Send(ctx context.Context, address string) Result {
+	in, err := x.service.Upstream.Send(ctx, address, &x.out)
+	if err != nil {
+		return x.failed(err)
+	}
+	x.in = in
+	return Result{Status: in.Status}
+}
+
+func (x *exchange) failed(err error) Result {
+	var e *upstream.Error
+	if !errors.As(err, &e) {
+		e = &upstream.Error{Fault: upstream.Reset, Sent: true, Touched: true, Err: err}
+	}
+	return Result{Fault: e.Fault, Sent: e.Sent, Replayable: !e.Touched, Started: x.status != 0, Status: x.status, Err: e.Err}
+}
+
+// inform passes a 1xx response on (RFC 9110 §15.2).
+func (x *exchange) inform(status int, h http1.Header) {
+	setFields(x.w.Header(), endToEndFields(h))
+	x.w.WriteHeader(status)
+	clear(x.w.Header())
+}
+
+// Relay is part of [Carrier]. It passes on each piece as it comes.
+func (x *exchange) Relay(ctx context.Context) Result {
+	defer x.in.Body.Close()
+	if x.in.Status == http.StatusSwitchingProtocols {
+		return x.tunnel()
+	}
+	h := x.w.Header()
+	setFields(h, endToEndFields(x.in.Header))
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // or net/http would guess one
+	}
+	for name := range x.in.Trailer {
+		h.Add("Trailer", name)
+	}
+	x.status = x.in.Status
+	x.w.WriteHeader(x.status)
+	if r := x.relayBody(ctx); r.Fault != upstream.None {
+		return r
+	}
+	for name, values := range x.in.Trailer {
+		h[name] = values
+	}
+	return Result{Status: x.status, Started: true}
+}
+
+var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+func (x *exchange) relayBody(ctx context.Context) Result {
+	buffer := buffers.Get().(*[32 << 10]byte)
+	defer buffers.Put(buffer)
+	for {
+		n, err := x.in.Body.Read(buffer[:])
+		if n > 0 {
+			if err := x.write(buffer[:n]); err != nil {
+				return x.clientFailed(err)
+			}
+		}
+		switch {
+		case err == io.EOF:
+			return Result{}
+		case err != nil && ctx.Err() != nil:
+			return x.clientFailed(ctx.Err())
+		case err != nil:
+			return x.failed(err)
+		}
+	}
+}
+
+// write sends a piece of the body to the client at once, but for the last of a
+// known length: net/http puts that out itself, with what it still holds.
+func (x *exchange) write(p []byte) error {
+	if err := x.control.SetWriteDeadline(time.Now().Add(x.server.options.WriteTimeout)); err != nil {
+		return err
+	}
+	n, err := x.w.Write(p)
+	x.written += int64(n)
+	if err != nil || x.written == x.in.Length {
+		return err
+	}
+	return x.control.Flush()
+}
+
+func (x *exchange) clientFailed(err error) Result {
+	fault := upstream.ClientGone
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() && !errors.Is(err, context.DeadlineExceeded) {
+		fault = upstream.ClientStalled
+	}
+	return Result{Fault: fault, Sent: true, Started: true, Status: x.status, Err: err}
+}
+
+func setFields(h http.Header, fields http1.Header) {
+	for _, f := range fields {
+		h.Add(f.Name, f.Value)
+	}
+}
+
+// requestBody gives each wait for the client its own deadline, so that a long
+// upload is not cut and a stalled one is.
+type requestBody struct {
+	source  io.Reader
+	control *http.ResponseController
+	timeout time.Duration
+}
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	if err := b.control.SetReadDeadline(time.Now().Add(b.timeout)); err != nil {
+		return 0, err
+	}
+	n, err := b.source.Read(p)
+	if err == io.EOF {
+		// net/http goes on reading, to notice a client that leaves.
+		if err := b.control.SetReadDeadline(time.Time{}); err != nil {
+			return n, err
+		}
+	}
+	return n, err
+}
