@@ -1,31 +1,32 @@
-// Package static is the source of services whose instances stand in the
-// configuration.
+// Package static tells a fixed list of instances, as a [discovery.Source].
 package static
 
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/rota-lb/rota/discovery"
 )
 
-type source struct{ instances []discovery.Instance }
+// source is the list. It never changes.
+type source []string
 
-// New returns a source that tells the instances at the given addresses
-// (host:port) once, all passing and of equal weight. It has nothing to add
-// after that, and what it told never ages.
+// New returns a source of one instance for each address, host:port. Each is
+// passing, of weight 1, and has the ID "static/" + its address; an address
+// that is listed twice is one instance. The addresses are not checked.
+//
+// The source publishes one Set and nothing after it: what is written in a
+// configuration does not age, so there is nothing to confirm.
 func New(addresses []string) discovery.Source {
-	instances := make([]discovery.Instance, len(addresses))
-	for i, address := range addresses {
-		instances[i] = discovery.Instance{ID: "static/" + address, Name: address, Address: address, Weight: 1}
-	}
-	slices.SortFunc(instances, func(a, b discovery.Instance) int { return strings.Compare(a.ID, b.ID) })
-	return source{instances}
+	return source(slices.Compact(slices.Sorted(slices.Values(addresses))))
 }
 
-// Run is part of [discovery.Source].
+// Run implements [discovery.Source].
 func (s source) Run(ctx context.Context, publish func(discovery.Update)) {
-	publish(discovery.Update{Kind: discovery.Set, Instances: slices.Clone(s.instances)})
+	instances := make([]discovery.Instance, len(s))
+	for n, address := range s {
+		instances[n] = discovery.Instance{ID: "static/" + address, Name: address, Address: address, Weight: 1}
+	}
+	publish(discovery.Update{Kind: discovery.Set, Instances: instances})
 	<-ctx.Done()
 }
