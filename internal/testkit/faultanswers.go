@@ -54,6 +54,13 @@ func Filtered(index uint64, entries ...*api.ServiceEntry) Answer {
 	return withHeader("X-Consul-Results-Filtered-By-ACLs", "true", Instances(index, entries...))
 }
 
+// Streamed is the same from an agent that answers from its event stream, as
+// agents do by default for queries that block. It does not tell whether there is
+// a leader, nor whether access control has kept something back.
+func Streamed(index uint64, entries ...*api.ServiceEntry) Answer {
+	return withHeader("X-Consul-Query-Backend", "streaming", NoLeader(index, entries...))
+}
+
 // HotIndex is the same list each time, under an index that rises by one each
 // time. It is meant to be given [Answer.Forever].
 func HotIndex(from uint64, entries ...*api.ServiceEntry) Answer {

@@ -41,6 +41,7 @@ func TestFaultConsulAnswers(t *testing.T) {
 		{"index 0", Instances(0), 200, "0", "[]"},
 		{"no leader", NoLeader(7, entry), 200, "7", `"ID":"web-1"`},
 		{"filtered", Filtered(7), 200, "7", "[]"},
+		{"streamed", Streamed(7, entry), 200, "7", `"ID":"web-1"`},
 		{"error", Status(500, "no cluster leader"), 500, "", "no cluster leader"},
 		{"garbage", Body(7, "{"), 200, "7", "{"},
 		{"giant", Giant(7, 1<<19, entry), 200, "7", strings.Repeat("x", 1<<19)},
@@ -67,8 +68,12 @@ func TestFaultConsulAnswers(t *testing.T) {
 			if !strings.Contains(body, tt.body) {
 				t.Errorf("body of %d bytes without %.20q", len(body), tt.body)
 			}
-			if leader := resp.Header.Get("X-Consul-KnownLeader"); tt.status == 200 && (leader == "true") == (tt.name == "no leader") {
+			leaderless := tt.status != 200 || tt.name == "no leader" || tt.name == "streamed"
+			if leader := resp.Header.Get("X-Consul-KnownLeader"); (leader == "true") == leaderless {
 				t.Errorf("known leader: %q", leader)
+			}
+			if backend := resp.Header.Get("X-Consul-Query-Backend"); (backend == "streaming") != (tt.name == "streamed") {
+				t.Errorf("query backend: %q", backend)
 			}
 			if filtered := resp.Header.Get("X-Consul-Results-Filtered-By-ACLs"); (filtered == "true") != (tt.name == "filtered") {
 				t.Errorf("filtered: %q", filtered)
