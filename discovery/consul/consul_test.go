@@ -87,20 +87,36 @@ func (u *updates) want(kind discovery.Kind) discovery.Update {
 	return update
 }
 
-// await returns the first Set that fits, passing over everything before it.
-// Consul puts a registration in its catalog in several steps.
-func (u *updates) await(what string, fits func([]discovery.Instance) bool) discovery.Update {
+// first returns the first update that fits, passing over everything before it:
+// Consul puts a registration in its catalog in several steps, and comes back
+// from an outage in several.
+func (u *updates) first(what string, fits func(discovery.Update) bool) discovery.Update {
 	u.t.Helper()
 	var update discovery.Update
-	deadline := time.Now().Add(patience)
-	for time.Now().Before(deadline) {
-		update = u.next()
-		if update.Kind == discovery.Set && fits(update.Instances) {
+	for start := time.Now(); time.Since(start) < patience; {
+		if update = u.next(); fits(update) {
 			return update
 		}
 	}
 	u.t.Fatalf("waiting for %s: the last update is %+v", what, update)
 	return update
+}
+
+// await returns the first Set whose instances fit. Until then nothing may fail.
+func (u *updates) await(what string, fits func([]discovery.Instance) bool) discovery.Update {
+	u.t.Helper()
+	return u.first(what, func(update discovery.Update) bool {
+		if update.Kind == discovery.Failed {
+			u.t.Fatalf("waiting for %s: %v", what, update.Err)
+		}
+		return update.Kind == discovery.Set && fits(update.Instances)
+	})
+}
+
+// after returns the first update that is not of this kind.
+func (u *updates) after(kind discovery.Kind) discovery.Update {
+	u.t.Helper()
+	return u.first("another kind of update", func(update discovery.Update) bool { return update.Kind != kind })
 }
 
 // newClient returns a client that is closed when the test ends.
@@ -200,10 +216,9 @@ func TestRejectsOneInstanceOfAnAgent(t *testing.T) {
 	agent.Register(&api.AgentServiceRegistration{ID: "good", Name: "web", Port: 80})
 	agent.Register(&api.AgentServiceRegistration{ID: "no-port", Name: "web"})
 	u := watch(t, newClient(t, Options{Address: agent.Addr()}), Watch{Service: "web"})
-	var update discovery.Update
-	for len(update.Instances) != 1 || len(update.Rejected) != 1 {
-		update = u.want(discovery.Set)
-	}
+	update := u.first("both", func(update discovery.Update) bool {
+		return len(update.Instances) == 1 && len(update.Rejected) == 1
+	})
 	want := discovery.Rejected{ID: "dc1/node/no-port", Name: "no-port", Reason: "its port 0 is not between 1 and 65535"}
 	if update.Rejected[0] != want {
 		t.Errorf("rejected %+v, want %+v", update.Rejected[0], want)
@@ -220,11 +235,7 @@ func TestOutlivesAnAgent(t *testing.T) {
 	agent.Start()
 	// While the agent starts there are failures and nothing else, above all no
 	// empty set; then the same instances as before.
-	update := u.next()
-	for update.Kind == discovery.Failed {
-		update = u.next()
-	}
-	if update.Kind != discovery.Unchanged {
+	if update := u.after(discovery.Failed); update.Kind != discovery.Unchanged {
 		t.Errorf("after a restart %+v, want what was known to be confirmed", update)
 	}
 	agent.Register(&api.AgentServiceRegistration{ID: "web-2", Name: "web", Port: 81})
@@ -255,16 +266,9 @@ func TestNamesTheMissingRule(t *testing.T) {
 
 	awaitFailed := func(part string) {
 		t.Helper()
-		update := u.next()
-		for update.Kind == discovery.Unchanged {
-			update = u.next()
-		}
-		if update.Kind != discovery.Failed {
-			t.Fatalf("update %+v, want a failure", update)
-		}
-		for !strings.Contains(update.Err.Error(), part) {
-			update = u.want(discovery.Failed)
-		}
+		update := u.first("a failure that says "+part, func(update discovery.Update) bool {
+			return update.Kind == discovery.Failed && strings.Contains(update.Err.Error(), part)
+		})
 		if !strings.Contains(update.Err.Error(), `service "web" { policy = "read" } and node_prefix "" { policy = "read" }`) {
 			t.Errorf("%q does not name the missing rules", update.Err)
 		}
@@ -274,11 +278,7 @@ func TestNamesTheMissingRule(t *testing.T) {
 	write("0d7e6b7e-0000-4000-8000-000000000000")
 	awaitFailed("ACL not found")
 	write(strong)
-	update := u.next()
-	for update.Kind == discovery.Failed {
-		update = u.next()
-	}
-	if update.Kind != discovery.Unchanged {
+	if update := u.after(discovery.Failed); update.Kind != discovery.Unchanged {
 		t.Errorf("with its token back: %+v, want what was known to be confirmed", update)
 	}
 }

@@ -159,6 +159,19 @@ func (l listing) equal(o listing) bool {
 	return slices.EqualFunc(l.instances, o.instances, sameInstance) && slices.Equal(l.rejected, o.rejected)
 }
 
+// lacksAnyOf reports whether an instance of o, good or rejected, is not in l.
+func (l listing) lacksAnyOf(o listing) bool {
+	here := make(map[string]bool, len(l.instances)+len(l.rejected))
+	for _, i := range l.instances {
+		here[i.ID] = true
+	}
+	for _, r := range l.rejected {
+		here[r.ID] = true
+	}
+	return slices.ContainsFunc(o.instances, func(i discovery.Instance) bool { return !here[i.ID] }) ||
+		slices.ContainsFunc(o.rejected, func(r discovery.Rejected) bool { return !here[r.ID] })
+}
+
 func sameInstance(a, b discovery.Instance) bool {
 	return a.ID == b.ID && a.Name == b.Name && a.Address == b.Address &&
 		a.Weight == b.Weight && a.Status == b.Status &&

@@ -27,9 +27,8 @@ type knowledge struct {
 // learn turns what a request brought into an update. It is not news if nothing
 // can be said before Consul is asked once more, which is then due at once.
 //
-// An answer that is doubtful for another reason than its index, such as one
-// that is much shorter than the last, could be held and confirmed here in the
-// same way.
+// An answer that is doubtful for another reason than these, such as one that is
+// much shorter than the last, could be held and confirmed here in the same way.
 func (k *knowledge) learn(entries []*api.ServiceEntry, meta *api.QueryMeta, err error) (update discovery.Update, isNews bool) {
 	if err == nil {
 		err = k.distrust(entries, meta)
@@ -42,14 +41,16 @@ func (k *knowledge) learn(entries []*api.ServiceEntry, meta *api.QueryMeta, err 
 	if reading == doubtful {
 		return discovery.Update{Kind: discovery.Unchanged}, false
 	}
-	if reading == same && k.known {
-		return discovery.Update{Kind: discovery.Unchanged}, true
-	}
 	now, err := convert(k.watch, entries)
-	if err != nil {
+	switch {
+	case err != nil:
 		return k.failed(err), true
-	}
-	if k.known && now.equal(k.last) {
+	case k.known && now.equal(k.last):
+		return discovery.Update{Kind: discovery.Unchanged}, true
+	case k.known && streamed(meta) && now.lacksAnyOf(k.last):
+		k.index = 0 // a direct answer says whether it is filtered, and has a leader
+		return discovery.Update{Kind: discovery.Unchanged}, false
+	case k.known && reading == same:
 		return discovery.Update{Kind: discovery.Unchanged}, true
 	}
 	// The receiver owns what it gets, so a copy is kept to compare with.
@@ -71,11 +72,18 @@ func (k *knowledge) distrust(entries []*api.ServiceEntry, meta *api.QueryMeta) e
 		return errNull
 	case meta.ResultsFilteredByACLs:
 		return fmt.Errorf("the ACL token may not see all instances: %s", missingRules(k.watch.Service))
-	case !meta.KnownLeader && (k.known || len(entries) == 0):
+	case !meta.KnownLeader && !streamed(meta) && (k.known || len(entries) == 0):
 		// To a source that knows nothing yet, old instances are better than none.
 		return errNoLeader
 	}
 	return nil
+}
+
+// streamed reports whether the agent answered from its event stream, as agents
+// do for blocking queries by default. Such an answer never names a leader, and
+// never says that access control has kept something back.
+func streamed(meta *api.QueryMeta) bool {
+	return meta.QueryBackend == api.QueryBackendStreaming
 }
 
 // reading says what the index of an answer tells about the answer.

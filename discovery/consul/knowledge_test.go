@@ -43,6 +43,7 @@ type event struct {
 	index    uint64
 	names    string // of the instances: a letter each; "-" for null
 	noLeader bool
+	streamed bool // answered from the agent's event stream
 	filtered bool
 	err      error
 }
@@ -52,6 +53,9 @@ func (e event) answer() ([]*api.ServiceEntry, *api.QueryMeta, error) {
 		return nil, nil, e.err
 	}
 	meta := &api.QueryMeta{LastIndex: e.index, KnownLeader: !e.noLeader, ResultsFilteredByACLs: e.filtered}
+	if e.streamed {
+		meta.QueryBackend = api.QueryBackendStreaming
+	}
 	if e.names == "-" {
 		return nil, meta, nil
 	}
@@ -112,6 +116,15 @@ func TestLearn(t *testing.T) {
 		{"no leader at first: old instances are better than none",
 			[]event{{index: 5, noLeader: true}, {index: 5, names: "a", noLeader: true}, {index: 5, names: "a", noLeader: true}, {index: 5, names: "a"}},
 			[]string{"fail:0", "[a]:5", "fail:0", "same:5"}},
+		{"an agent that streams never names a leader",
+			[]event{{index: 5, names: "a"}, {index: 6, names: "ab", noLeader: true, streamed: true}},
+			[]string{"[a]:5", "[ab]:6"}},
+		{"what a stream leaves out is asked for directly",
+			[]event{{index: 5, names: "ab"}, {index: 6, names: "a", streamed: true}, {index: 6, names: "a"}},
+			[]string{"[ab]:5", "ask:0", "[a]:6"}},
+		{"a stream does not say that it is filtered, even under the same index",
+			[]event{{index: 5, names: "ab"}, {index: 5, streamed: true}, {index: 5, filtered: true}},
+			[]string{"[ab]:5", "ask:0", "fail:0"}},
 		{"null is no empty list",
 			[]event{{index: 5, names: "a"}, {index: 6, names: "-"}, {index: 6}},
 			[]string{"[a]:5", "fail:0", "[]:6"}},

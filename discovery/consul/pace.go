@@ -3,11 +3,14 @@ package consul
 import "time"
 
 const (
-	// burst and perSecond bound how often a source asks: an index that rises
-	// without a change, or a service that flaps, costs no more than this. The
-	// burst is so large that no real change is ever late.
+	// burst and perSecond bound how often a source asks for nothing: an index
+	// that rises without a change costs no more than this.
 	burst     = 20
 	perSecond = 10
+	// changeCost is what asking costs after an answer that brought a change, in
+	// tokens: a service that is deployed in haste is followed fifty times a
+	// second, one that flaps in earnest is bounded all the same.
+	changeCost = 0.2
 
 	// minBackoff and maxBackoff bound the pause after a failure. The longest is
 	// short: a source that sleeps while Consul is back serves a stale pool.
@@ -15,16 +18,16 @@ const (
 	maxBackoff = 500 * time.Millisecond
 )
 
-// bucket is a token bucket, of which each request takes a token.
+// bucket is a token bucket, of which each request takes a token or less.
 type bucket struct {
 	tokens float64 // less than 0: taken in advance
 	last   time.Time
 }
 
-// take takes a token and returns how long to wait until it is there.
-func (b *bucket) take(now time.Time) time.Duration {
+// take takes so much of a token and returns how long to wait until it is there.
+func (b *bucket) take(cost float64, now time.Time) time.Duration {
 	refill := now.Sub(b.last).Seconds() * perSecond
-	b.tokens = min(burst, b.tokens+refill) - 1
+	b.tokens = min(burst, b.tokens+refill) - cost
 	b.last = now
 	if b.tokens >= 0 {
 		return 0

@@ -9,7 +9,7 @@ func TestBucket(t *testing.T) {
 	start := time.Now()
 	b := bucket{tokens: burst, last: start}
 	for n := range burst {
-		if wait := b.take(start); wait != 0 {
+		if wait := b.take(1, start); wait != 0 {
 			t.Fatalf("token %d of the burst: wait %s, want none", n+1, wait)
 		}
 	}
@@ -17,7 +17,7 @@ func TestBucket(t *testing.T) {
 	// whoever waits as told takes them at that rate.
 	now := start
 	for n := range 5 {
-		wait := b.take(now)
+		wait := b.take(1, now)
 		if wait != time.Second/perSecond {
 			t.Fatalf("token %d after the burst: wait %s, want %s", n+1, wait, time.Second/perSecond)
 		}
@@ -26,11 +26,11 @@ func TestBucket(t *testing.T) {
 	// However long the rest, no more than the burst is saved up.
 	now = now.Add(time.Hour)
 	for range burst {
-		if wait := b.take(now); wait != 0 {
+		if wait := b.take(1, now); wait != 0 {
 			t.Fatalf("after a rest: wait %s, want none", wait)
 		}
 	}
-	if wait := b.take(now); wait == 0 {
+	if wait := b.take(1, now); wait == 0 {
 		t.Error("after a rest there is more than the burst")
 	}
 }

@@ -23,8 +23,8 @@ func (s *source) Run(ctx context.Context, publish func(discovery.Update)) {
 	k := knowledge{watch: s.watch}
 	pace := bucket{tokens: burst, last: time.Now()}
 	log := reporter{log: s.logger.With("service", s.watch.Service)}
-	failures := 0
-	for pause(ctx, pace.take(time.Now())) {
+	failures, cost := 0, 1.0
+	for pause(ctx, pace.take(cost, time.Now())) {
 		entries, meta, err := s.ask(ctx, k.index)
 		if ctx.Err() != nil {
 			return
@@ -33,6 +33,10 @@ func (s *source) Run(ctx context.Context, publish func(discovery.Update)) {
 		log.observe(update.Err)
 		if isNews {
 			publish(update)
+		}
+		cost = 1
+		if update.Kind == discovery.Set || !isNews {
+			cost = changeCost
 		}
 		if update.Kind != discovery.Failed {
 			failures = 0
