@@ -42,6 +42,7 @@ func (p *program) run(ctx context.Context, hangups <-chan os.Signal) error {
 	var admin errgroup.Group
 	if p.admin != nil {
 		admin.Go(p.admin.Serve)
+		p.logger.Info("admin listening", "address", p.admin.Addr().String())
 	}
 	err := p.serve(ctx)
 
@@ -81,7 +82,7 @@ func (p *program) serve(ctx context.Context) error {
 			}
 			return nil
 		})
-		p.logger.Info("listening", "listener", l.name, "address", l.server.Addr())
+		p.logger.Info("listening", "listener", l.name, "address", l.server.Addr().String())
 	}
 	all.Go(func() error {
 		if p.awaitServices(ctx, 0) {

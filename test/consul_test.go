@@ -1,0 +1,161 @@
+package test
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rota-lb/rota/internal/testkit"
+)
+
+// web is the service of these tests, watched in Consul and checked by TCP.
+const web = "service \"web\" {}\n"
+
+func watching(c *testkit.Consul) string { return "CONSUL_HTTP_ADDR=" + c.Addr() }
+
+// blink is how soon a change in Consul must be felt. The middle one of several
+// rounds is held to it, since the machine may be busy with something else.
+const blink = 50 * time.Millisecond
+
+func median(ds []time.Duration) time.Duration {
+	slices.Sort(ds)
+	return ds[len(ds)/2]
+}
+
+func TestAnInstanceComesAndGoesWithinABlink(t *testing.T) {
+	consul := testkit.StartConsul(t)
+	startRegistered(t, consul, 3)
+	rota := startReadyRota(t, web, watching(consul))
+	load := startLoad(t, rota.url, 500, nil)
+
+	var came, went []time.Duration
+	for i := range 9 {
+		b := startBackend(t, fmt.Sprintf("new-%d", i))
+		register(consul, b.name, b.port)
+		registered := time.Now()
+		came = append(came, max(0, (<-b.first).Sub(registered)))
+		rota.counts(4, 4, 0)
+
+		consul.Deregister(b.name)
+		deregistered := time.Now()
+		rota.await("endpoint draining", "id", b.name, "reasons", "deregistered")
+		load.pass(200)
+		went = append(went, max(0, b.lastRequest().Sub(deregistered)))
+		rota.counts(3, 3, 0)
+	}
+	load.stop(t)
+	if n := rota.said("discovery from Consul fails"); n > 0 {
+		t.Errorf("discovery from a Consul that is well failed %d times", n)
+	}
+	t.Logf("registered → first request: %v", came)
+	t.Logf("deregistered → last request: %v", went)
+	if m := median(came); m > blink {
+		t.Errorf("the first request came %v after the registration, want at most %v", m, blink)
+	}
+	if m := median(went); m > blink {
+		t.Errorf("the last request came %v after the deregistration, want none after %v", m, blink)
+	}
+}
+
+func TestNoGETFailsWhenABackendIsKilled(t *testing.T) {
+	consul := testkit.StartConsul(t)
+	var backends []*process
+	for i := range 3 {
+		b := startProcess(t, fmt.Sprintf("web-%d", i+1))
+		register(consul, b.name, b.port)
+		backends = append(backends, b)
+	}
+	rota := startReadyRota(t, web, watching(consul))
+	load := startLoad(t, rota.url, 500, nil)
+	load.pass(300)
+	rota.counts(3, 3, 0)
+
+	backends[1].kill()
+	rota.await("endpoint ejected", "id", "web-2", "reasons", "check_failed")
+	load.pass(500)
+	load.stop(t)
+	rota.counts(3, 2, 1)
+	for _, b := range rota.health().Backends {
+		if dead := b.ID == "web-2"; b.Alive == dead || dead && b.State != "ejected" {
+			t.Errorf("/health says %+v", b)
+		}
+	}
+}
+
+// drain is how long an instance that has left the service goes on serving, as
+// the sample backend does: POSTs on their way to it can't be sent twice.
+const drain = 500 * time.Millisecond
+
+// Ten times, each of four instances is replaced by a new one, as a deploy does.
+func TestRollingReplacements(t *testing.T) {
+	consul := testkit.StartConsul(t)
+	backends := startRegistered(t, consul, 4)
+	rota := startReadyRota(t, web, watching(consul))
+	load := startLoad(t, rota.url, 500, func(n int) string { return []string{"GET", "POST"}[n%2] })
+
+	var retired sync.WaitGroup
+	for round := range 10 {
+		for i, old := range backends {
+			b := startBackend(t, fmt.Sprintf("web-%d-%d", i+1, round))
+			register(consul, b.name, b.port)
+			<-b.first
+			consul.Deregister(old.name)
+			retired.Add(1)
+			old.retire(drain, retired.Done)
+			backends[i] = b
+			load.pass(100)
+		}
+	}
+	retired.Wait()
+	load.pass(200)
+	load.stop(t)
+	for _, b := range backends {
+		rota.await("endpoint serving", "id", b.name)
+	}
+	rota.counts(4, 4, 0)
+}
+
+// For a minute there is no Consul: traffic goes on, a backend that dies is
+// noticed all the same, and /health shows how old the knowledge is. When
+// Consul is back, so is the truth, within a second.
+func TestConsulIsGoneForAMinute(t *testing.T) {
+	t.Parallel()
+	gone := time.Minute
+	if testing.Short() {
+		gone = 3 * time.Second
+	}
+	consul := testkit.StartConsul(t, testkit.KeepData())
+	startRegistered(t, consul, 2)
+	mortal := startProcess(t, "mortal")
+	register(consul, mortal.name, mortal.port)
+	rota := startReadyRota(t, web, watching(consul))
+	load := startLoad(t, rota.url, 100, nil)
+	load.pass(100)
+
+	stopped := time.Now()
+	consul.Stop()
+	load.pass(100)
+	mortal.kill()
+	rota.await("endpoint ejected", "id", "mortal")
+	load.pass(100 * int((gone - time.Since(stopped)).Seconds()))
+	rota.counts(3, 2, 1)
+	d := rota.health().Discovery[0]
+	if d.Fresh || d.Error == "" || time.Duration(*d.AgeMS)*time.Millisecond < gone-5*time.Second {
+		t.Errorf("after %v without Consul /health says %+v", time.Since(stopped), d)
+	}
+
+	consul.Start()
+	back := time.Now()
+	b := startBackend(t, "new")
+	register(consul, b.name, b.port)
+	if took := (<-b.first).Sub(back); took > time.Second {
+		t.Errorf("a change was felt %v after Consul was back, want within a second", took)
+	}
+	if d := rota.health().Discovery[0]; !d.Fresh || d.Error != "" {
+		t.Errorf("with Consul back /health says %+v", d)
+	}
+	rota.counts(4, 3, 1)
+	load.stop(t)
+}

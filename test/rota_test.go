@@ -1,0 +1,230 @@
+package test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience is how long a test waits for what must happen. Only a failure takes
+// as long.
+const patience = 30 * time.Second
+
+// rota is a running rota process. Its log is the events that tests wait for.
+type rota struct {
+	t      *testing.T
+	url    string // of the listener
+	admin  string
+	cmd    *exec.Cmd
+	exited chan error
+
+	mu      sync.Mutex
+	changed *sync.Cond
+	log     []logLine
+}
+
+// logLine is one line of the log, and when it was read.
+type logLine struct {
+	at     time.Time
+	text   string
+	fields map[string]any
+}
+
+// startRota runs rota with the given services and routes; the listeners are on
+// free ports. It returns once both of them are taken.
+func startRota(t *testing.T, config string, env ...string) *rota {
+	t.Helper()
+	binary, err := buildRota()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "config.hcl")
+	config = "listen \"http\" { address = \"127.0.0.1:0\" }\nadmin { address = \"127.0.0.1:0\" }\n" +
+		"log {\n  level = \"debug\"\n  format = \"json\"\n}\n" + config
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := &rota{t: t, exited: make(chan error, 1)}
+	r.changed = sync.NewCond(&r.mu)
+	r.cmd = exec.Command(binary, "run", "--config", file)
+	r.cmd.Env = append(os.Environ(), env...)
+	stderr, err := r.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go r.read(stderr)
+	t.Cleanup(r.cleanup)
+	r.url = "http://" + r.await("listening").fields["address"].(string)
+	r.admin = "http://" + r.await("admin listening").fields["address"].(string)
+	return r
+}
+
+// startReadyRota is startRota that waits until rota says that it is ready.
+func startReadyRota(t *testing.T, config string, env ...string) *rota {
+	t.Helper()
+	r := startRota(t, config, env...)
+	r.await("ready")
+	return r
+}
+
+func (r *rota) read(stderr io.Reader) {
+	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		line := logLine{at: time.Now(), text: lines.Text()}
+		_ = json.Unmarshal(lines.Bytes(), &line.fields) // a panic is not JSON
+		r.mu.Lock()
+		r.log = append(r.log, line)
+		r.mu.Unlock()
+		r.changed.Broadcast()
+	}
+	r.exited <- r.cmd.Wait()
+	r.changed.Broadcast()
+}
+
+// await waits for the first line of that message, with these values where it
+// has them: "id", "web-1", and so on.
+func (r *rota) await(message string, pairs ...string) logLine {
+	r.t.Helper()
+	return r.awaitAfter(time.Time{}, message, pairs...)
+}
+
+// awaitAfter is await for lines that came after a moment.
+func (r *rota) awaitAfter(after time.Time, message string, pairs ...string) logLine {
+	r.t.Helper()
+	deadline := time.Now().Add(patience)
+	alarm := time.AfterFunc(patience, r.changed.Broadcast)
+	defer alarm.Stop()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for next := 0; ; {
+		for ; next < len(r.log); next++ {
+			if l := r.log[next]; l.at.After(after) && l.says(message, pairs) {
+				return l
+			}
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatalf("rota never said %q %v", message, pairs)
+		}
+		r.changed.Wait()
+	}
+}
+
+// said counts the lines of that message so far.
+func (r *rota) said(message string, pairs ...string) (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.log {
+		if l.says(message, pairs) {
+			n++
+		}
+	}
+	return n
+}
+
+func (l logLine) says(message string, pairs []string) bool {
+	if l.fields["@message"] != message {
+		return false
+	}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if !strings.Contains(fmt.Sprint(l.fields[pairs[i]]), pairs[i+1]) {
+			return false
+		}
+	}
+	return true
+}
+
+// stop asks rota to stop and returns how it exited.
+func (r *rota) stop() error {
+	r.t.Helper()
+	if err := r.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		r.t.Fatal(err)
+	}
+	err := <-r.exited
+	r.exited <- err
+	return err
+}
+
+// cleanup asserts that rota stops as it should, whatever a test did to it.
+func (r *rota) cleanup() {
+	if r.cmd.ProcessState == nil {
+		_ = r.cmd.Process.Signal(syscall.SIGTERM)
+	}
+	alarm := time.AfterFunc(patience, func() { _ = r.cmd.Process.Kill() })
+	defer alarm.Stop()
+	if err := <-r.exited; err != nil {
+		r.t.Errorf("rota exited with %v", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.log {
+		if strings.Contains(l.text, "DATA RACE") || strings.HasPrefix(l.text, "panic:") {
+			r.t.Errorf("rota printed %q", l.text)
+		}
+		if r.t.Failed() {
+			r.t.Log(l.at.Format("15:04:05.000 ") + l.text)
+		}
+	}
+}
+
+// healthReport is what /health says.
+type healthReport struct {
+	Status             int
+	Total, Alive, Dead int
+	Backends           []struct {
+		URL, ID, State string
+		Alive          bool
+		Reasons        []string
+	}
+	Discovery []struct {
+		Service, Source, Error string
+		AgeMS                  *int64 `json:"age_ms"`
+		Fresh                  bool
+	}
+}
+
+// health asks the listener for /health.
+func (r *rota) health() healthReport {
+	r.t.Helper()
+	status, body := r.get(r.url + "/health")
+	h := healthReport{Status: status}
+	if err := json.Unmarshal([]byte(body), &h); err != nil {
+		r.t.Fatalf("/health says %q: %v", body, err)
+	}
+	return h
+}
+
+// counts asserts the counts of /health.
+func (r *rota) counts(total, alive, dead int) {
+	r.t.Helper()
+	if h := r.health(); h.Total != total || h.Alive != alive || h.Dead != dead {
+		r.t.Errorf("/health counts %d, %d alive and %d dead, want %d, %d and %d: %+v",
+			h.Total, h.Alive, h.Dead, total, alive, dead, h.Backends)
+	}
+}
+
+func (r *rota) get(url string) (status int, body string) {
+	r.t.Helper()
+	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Get(url)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return response.StatusCode, string(text)
+}
