@@ -134,7 +134,7 @@ func (d *demo) start(ctx context.Context, consul string) error {
 	if err != nil {
 		return err
 	}
-	d.rota = newProcess("rota", "ready", d.out.prefixed("rota"))
+	d.rota = newProcess("rota", "rota: ready", d.out.prefixed("rota"))
 	if err := d.rota.start(env, "bin/rota", "run", "--config", config); err != nil {
 		return err
 	}
