@@ -76,21 +76,27 @@ func outcome(f upstream.Fault) balancer.Outcome {
 	}
 }
 
-// status returns the status that tells the client of a fault.
-func (j journey) status() int {
+// answer returns the status and the reason that tell the client of a fault.
+func (j journey) answer() (status int, reason string) {
 	if j.endpoint == nil {
-		return 503
+		return 503, "no backend is on duty"
 	}
 	switch j.Fault {
-	case upstream.ConnectTimeout, upstream.Late:
-		return 504
+	case upstream.Unreachable:
+		return 503, "no backend could be reached"
+	case upstream.ConnectTimeout:
+		return 504, "no backend could be reached in time"
+	case upstream.Late:
+		return 504, "the backend did not answer in time"
+	case upstream.Malformed:
+		return 502, "the backend's answer is not valid HTTP"
 	case upstream.ClientStalled:
-		return 408
+		return 408, "the request's body did not arrive in time"
 	case upstream.ClientBody:
-		return 400
+		return 400, "the request's body is malformed"
 	case upstream.OwnLimit:
-		return 503
+		return 503, "out of resources"
 	default:
-		return 502
+		return 502, "the backend closed the connection"
 	}
 }

@@ -153,15 +153,15 @@ func TestAPanicLeavesNothingInFlight(t *testing.T) {
 func TestStatusOfFaults(t *testing.T) {
 	e := balancer.NewEndpoint("a", "a", nil)
 	tests := map[upstream.Fault]int{
-		upstream.Unreachable: 502, upstream.ConnectTimeout: 504, upstream.Reset: 502, upstream.Late: 504,
+		upstream.Unreachable: 503, upstream.ConnectTimeout: 504, upstream.Reset: 502, upstream.Late: 504,
 		upstream.Malformed: 502, upstream.ClientStalled: 408, upstream.ClientBody: 400, upstream.OwnLimit: 503,
 	}
 	for fault, want := range tests {
-		if got := (journey{Result: Result{Fault: fault}, endpoint: e}).status(); got != want {
+		if got, _ := (journey{Result: Result{Fault: fault}, endpoint: e}).answer(); got != want {
 			t.Errorf("%s is told as %d, want %d", fault, got, want)
 		}
 	}
-	if got := (journey{Result: Result{Fault: upstream.Unreachable}}).status(); got != 503 {
+	if got, _ := (journey{Result: Result{Fault: upstream.Unreachable}}).answer(); got != 503 {
 		t.Errorf("no endpoint is told as %d, want 503", got)
 	}
 }

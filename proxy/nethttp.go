@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -22,12 +21,12 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		s.health(w, r)
 		return
 	case r.Method == http.MethodConnect || r.Method == http.MethodTrace:
-		refuse(w, http.StatusMethodNotAllowed)
+		refuse(w, http.StatusMethodNotAllowed, "not through this proxy")
 		return
 	}
 	service := s.options.Routes.Match(r.Host, r.URL.Path)
 	if service == nil {
-		refuse(w, http.StatusNotFound)
+		refuse(w, http.StatusNotFound, "no route for this host and path")
 		return
 	}
 	s.forward(w, r, service)
@@ -67,17 +66,18 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, service *Servic
 			// What comes next on this connection is not a request.
 			w.Header().Set("Connection", "close")
 		}
-		x.status = j.status()
-		refuse(w, x.status)
+		status, reason := j.answer()
+		x.status = status
+		refuse(w, status, reason)
 	}
 }
 
 // refuse answers a request in rota's own name.
-func refuse(w http.ResponseWriter, status int) {
+func refuse(w http.ResponseWriter, status int, reason string) {
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
 	}
-	http.Error(w, fmt.Sprintf("%d %s", status, strings.ToLower(http.StatusText(status))), status)
+	http.Error(w, fmt.Sprintf("rota: %d %s: %s", status, http.StatusText(status), reason), status)
 }
 
 // exchange carries one request over net/http, on both sides.

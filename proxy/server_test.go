@@ -322,10 +322,10 @@ func TestRotasOwnAnswers(t *testing.T) {
 	}{
 		{web, "GET", "/health", 200, `{"total":0}`},
 		{web, "HEAD", "/health", 200, ""},
-		{web, "GET", "/", 503, "503 service unavailable\n"},
-		{web, "TRACE", "/", 405, "405 method not allowed\n"},
-		{nowhere, "GET", "/", 404, "404 not found\n"},
-		{nowhere, "GET", "/health", 404, "404 not found\n"},
+		{web, "GET", "/", 503, "rota: 503 Service Unavailable: no backend is on duty\n"},
+		{web, "TRACE", "/", 405, "rota: 405 Method Not Allowed: not through this proxy\n"},
+		{nowhere, "GET", "/", 404, "rota: 404 Not Found: no route for this host and path\n"},
+		{nowhere, "GET", "/health", 404, "rota: 404 Not Found: no route for this host and path\n"},
 	}
 	for _, tt := range tests {
 		response, body := tt.rig.do(t, tt.method, tt.path, nil)
