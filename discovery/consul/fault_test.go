@@ -108,6 +108,56 @@ func TestServesWhatItLearnsWithoutLeader(t *testing.T) {
 	u.want(discovery.Unchanged)
 }
 
+// TestStreamIsChecked: an agent's stream is silent about what is wrong, so what
+// it doesn't add is asked for directly.
+func TestStreamIsChecked(t *testing.T) {
+	a, b := testkit.Entry("web", "a", "10.0.0.1", 80), testkit.Entry("web", "b", "10.0.0.2", 80)
+	for _, tt := range []struct {
+		name             string
+		streamed, direct testkit.Answer
+		want             discovery.Kind
+		then             uint64 // the index asked with afterwards
+	}{
+		{"filtered", testkit.Streamed(6), testkit.Filtered(6), discovery.Failed, 0},
+		{"token unknown", testkit.Streamed(1), testkit.Status(403, "ACL not found"), discovery.Failed, 0},
+		{"servers gone", testkit.Streamed(5, a), testkit.Status(500, "no servers"), discovery.Failed, 0},
+		{"all is well", testkit.Streamed(5, a), testkit.Instances(5, a), discovery.Unchanged, 5},
+		{"gone in truth", testkit.Streamed(6), testkit.Instances(6), discovery.Set, 6},
+		{"replaced", testkit.Streamed(6, b), testkit.Instances(6, b), discovery.Set, 6},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := testkit.StartFaultConsul(t)
+			f.Script("web", testkit.Instances(5, a), tt.streamed, tt.direct)
+			u := watch(t, faultClient(t, f), Watch{Service: "web"})
+			u.want(discovery.Set)
+			u.want(tt.want)
+			for n, want := range []uint64{0, 5, 0, tt.then} {
+				if q := f.Await("web", n+1); q.Index != want {
+					t.Errorf("request %d has index %d, want %d", n+1, q.Index, want)
+				}
+			}
+		})
+	}
+}
+
+// TestStreamAdds: what an agent's stream adds or changes is news at once.
+func TestStreamAdds(t *testing.T) {
+	f := testkit.StartFaultConsul(t)
+	a, b := testkit.Entry("web", "a", "10.0.0.1", 80), testkit.Entry("web", "b", "10.0.0.2", 80)
+	f.Script("web", testkit.Instances(5, a), testkit.Streamed(6, a, b), testkit.Streamed(7, a, testkit.Entry("web", "b", "10.0.0.3", 80)))
+	u := watch(t, faultClient(t, f), Watch{Service: "web"})
+	for _, want := range []string{"[a]", "[ab]", "[ab]"} {
+		if got := brief(u.want(discovery.Set), true); got != want {
+			t.Errorf("update %s, want %s", got, want)
+		}
+	}
+	for n, want := range []uint64{0, 5, 6, 7} {
+		if q := f.Await("web", n+1); q.Index != want {
+			t.Errorf("request %d has index %d, want %d", n+1, q.Index, want)
+		}
+	}
+}
+
 func TestIndexGoesBackwards(t *testing.T) {
 	f := testkit.StartFaultConsul(t)
 	a, b := testkit.Entry("web", "a", "10.0.0.1", 80), testkit.Entry("web", "b", "10.0.0.2", 80)

@@ -45,12 +45,10 @@ func (k *knowledge) learn(entries []*api.ServiceEntry, meta *api.QueryMeta, err 
 	switch {
 	case err != nil:
 		return k.failed(err), true
-	case k.known && now.equal(k.last):
-		return discovery.Update{Kind: discovery.Unchanged}, true
-	case k.known && streamed(meta) && now.lacksAnyOf(k.last):
-		k.index = 0 // a direct answer says whether it is filtered, and has a leader
+	case streamed(meta) && (reading == same || now.lacksAnyOf(k.last)):
+		k.index = 0
 		return discovery.Update{Kind: discovery.Unchanged}, false
-	case k.known && reading == same:
+	case k.known && (reading == same || now.equal(k.last)):
 		return discovery.Update{Kind: discovery.Unchanged}, true
 	}
 	// The receiver owns what it gets, so a copy is kept to compare with.
@@ -80,8 +78,11 @@ func (k *knowledge) distrust(entries []*api.ServiceEntry, meta *api.QueryMeta) e
 }
 
 // streamed reports whether the agent answered from its event stream, as agents
-// do for blocking queries by default. Such an answer never names a leader, and
-// never says that access control has kept something back.
+// do for blocking queries by default. Such an answer never names a leader and
+// never says that access control has kept something back; to a token that does
+// not exist it is an empty list, and from an agent that has lost its servers it
+// is the list of then. So it is believed in what it adds, and anything else is
+// asked for directly, which a query with index 0 is.
 func streamed(meta *api.QueryMeta) bool {
 	return meta.QueryBackend == api.QueryBackendStreaming
 }
