@@ -31,6 +31,7 @@ type rota struct {
 	mu      sync.Mutex
 	changed *sync.Cond
 	log     []logLine
+	ended   bool
 }
 
 // logLine is one line of the log, and when it was read.
@@ -89,12 +90,16 @@ func (r *rota) read(stderr io.Reader) {
 		r.mu.Unlock()
 		r.changed.Broadcast()
 	}
-	r.exited <- r.cmd.Wait()
+	err := r.cmd.Wait()
+	r.mu.Lock()
+	r.ended = true
+	r.mu.Unlock()
 	r.changed.Broadcast()
+	r.exited <- err
 }
 
-// await waits for the first line of that message, with these values where it
-// has them: "id", "web-1", and so on.
+// await waits for the first line whose message begins like that, with values
+// that contain these: "id", "web-1", and so on.
 func (r *rota) await(message string, pairs ...string) logLine {
 	r.t.Helper()
 	return r.awaitAfter(time.Time{}, message, pairs...)
@@ -114,7 +119,7 @@ func (r *rota) awaitAfter(after time.Time, message string, pairs ...string) logL
 				return l
 			}
 		}
-		if time.Now().After(deadline) {
+		if r.ended || time.Now().After(deadline) {
 			r.t.Fatalf("rota never said %q %v", message, pairs)
 		}
 		r.changed.Wait()
@@ -134,7 +139,7 @@ func (r *rota) said(message string, pairs ...string) (n int) {
 }
 
 func (l logLine) says(message string, pairs []string) bool {
-	if l.fields["@message"] != message {
+	if text, _ := l.fields["@message"].(string); !strings.HasPrefix(text, message) {
 		return false
 	}
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -158,9 +163,7 @@ func (r *rota) stop() error {
 
 // cleanup asserts that rota stops as it should, whatever a test did to it.
 func (r *rota) cleanup() {
-	if r.cmd.ProcessState == nil {
-		_ = r.cmd.Process.Signal(syscall.SIGTERM)
-	}
+	_ = r.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
 	alarm := time.AfterFunc(patience, func() { _ = r.cmd.Process.Kill() })
 	defer alarm.Stop()
 	if err := <-r.exited; err != nil {
