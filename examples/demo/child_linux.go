@@ -2,8 +2,8 @@ package main
 
 import "syscall"
 
-// childAttributes keeps the terminal's Ctrl-C from the children, which are
-// stopped in order, and lets none of them outlive us, however we end.
-func childAttributes() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+// childAttributes keeps the terminal's Ctrl-C from a child, which is stopped in
+// its turn, and has the kernel send it a signal should we end before it.
+func childAttributes(orphaned syscall.Signal) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: orphaned}
 }

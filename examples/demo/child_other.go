@@ -4,8 +4,8 @@ package main
 
 import "syscall"
 
-// childAttributes keeps the terminal's Ctrl-C from the children, which are
-// stopped in order.
-func childAttributes() *syscall.SysProcAttr {
+// childAttributes keeps the terminal's Ctrl-C from a child, which is stopped in
+// its turn. There is no signal for orphans here.
+func childAttributes(syscall.Signal) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }

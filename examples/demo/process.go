@@ -38,7 +38,7 @@ func (p *process) start(env []string, binary string, args ...string) error {
 	p.cmd = exec.Command(binary, args...)
 	p.cmd.Env = env
 	p.cmd.Stdout, p.cmd.Stderr = p, p
-	p.cmd.SysProcAttr = childAttributes()
+	p.cmd.SysProcAttr = childAttributes(syscall.SIGKILL)
 	if err := p.cmd.Start(); err != nil {
 		close(p.done)
 		return fmt.Errorf("%s: %w", p.name, err)
@@ -130,7 +130,7 @@ func stopAll(hurry context.Context, limit time.Duration, all ...*process) error 
 func output(ctx context.Context, stderr io.Writer, binary string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Stderr = stderr
-	cmd.SysProcAttr = childAttributes()
+	cmd.SysProcAttr = childAttributes(syscall.SIGTERM) // it may have to clean up
 	// It may have started others: they are of its group.
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
