@@ -77,6 +77,24 @@ func TestRunTellsChangesAtOnce(t *testing.T) {
 	})
 }
 
+// TestRunFollowsHaste: sixty changes in a row, as a deployment makes them, come
+// at once, though sixty answers without a change would take seconds.
+func TestRunFollowsHaste(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{}
+		for n := range 60 {
+			s.events = append(s.events, event{index: uint64(n + 1), names: []string{"a", "ab"}[n%2]})
+		}
+		start := time.Now()
+		if got := s.play(t, hclog.NewNullLogger(), 0, time.Minute); len(got) != 60 {
+			t.Errorf("%d updates, want 60", len(got))
+		}
+		if late := s.asked[60].Sub(start); late != 0 {
+			t.Errorf("sixty changes took %s, want no time at all", late)
+		}
+	})
+}
+
 func TestRunBacksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{always: event{err: errors.New("refused")}}
