@@ -46,7 +46,8 @@ type Request struct {
 	// Trailer returns the request's trailers once Body has been read; nil
 	// without any.
 	Trailer http.Header
-	// Informational, which may be nil, is told of each 1xx response but 101.
+	// Informational, which may be nil, is told of each 1xx response but 100 and
+	// 101, one at a time and not after Send has returned.
 	Informational func(status int, h http1.Header)
 }
 
@@ -68,6 +69,8 @@ type Client struct {
 	options    Options
 	transports sync.Map // address → *http.Transport
 }
+
+var errStatus = errors.New("a status below 100")
 
 // New returns a client without connections.
 func New(o Options) *Client { return &Client{options: o} }
@@ -100,7 +103,7 @@ func (c *Client) transport(address string) *http.Transport {
 			if err != nil {
 				return nil, &Error{Fault: dialFault(err), Err: err}
 			}
-			return &countingConn{Conn: conn, stall: c.options.Stall}, nil
+			return newConn(conn, c.options.Stall), nil
 		},
 		DisableCompression:     true, // what the client asked for is what it gets
 		MaxIdleConnsPerHost:    maxIdle,
@@ -118,19 +121,30 @@ func (c *Client) transport(address string) *http.Transport {
 func (c *Client) Send(ctx context.Context, address string, r *Request) (*Response, error) {
 	var sent sentBytes
 	var body *attemptBody
+	hints := informer{tell: r.Informational}
+	defer hints.end()
 	ctx, cancel := context.WithCancel(ctx)
 	out := (&http.Request{
 		Method: r.Method, URL: target(address, r.Target), Host: r.Host,
 		Header: toMap(r.Header), Trailer: r.Trailer, ContentLength: r.Length,
-	}).WithContext(httptrace.WithClientTrace(ctx, trace(r, &sent)))
+	}).WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: sent.gotConn, Got1xxResponse: hints.got,
+	}))
 	if r.Body != nil {
 		body = &attemptBody{source: r.Body}
 		out.Body = body
 	}
 	in, err := c.transport(address).RoundTrip(out)
+	if err == nil && in.StatusCode < 100 { // net/http lets it pass
+		in.Body.Close()
+		err = errStatus
+	}
 	if err != nil {
 		failure := classify(err, ctx.Err() != nil)
 		failure.Sent = sent.any()
+		if failure.Fault == Malformed && (!failure.Sent || sent.ended()) {
+			failure.Fault = Reset // nothing asked for, or half a line, is not a bad answer
+		}
 		if body != nil {
 			body.settle(failure)
 		}
@@ -155,28 +169,17 @@ func classify(err error, gone bool) *Error {
 	}
 }
 
-func trace(r *Request, sent *sentBytes) *httptrace.ClientTrace {
-	t := &httptrace.ClientTrace{GotConn: sent.gotConn}
-	if r.Informational != nil {
-		t.Got1xxResponse = func(status int, h map1xx) error {
-			// 100 answers an Expect, which our own server side does by reading.
-			if status != http.StatusContinue {
-				r.Informational(status, fromMap(http.Header(h)))
-			}
-			return nil
-		}
-	}
-	return t
-}
-
-// target returns the URL that makes net/http send the target as it is.
+// target returns the URL that makes net/http send the target byte for byte.
+// The one exception: where it begins with two slashes, net/http would take them
+// for an authority, and as a path it escapes what no URI may contain.
 func target(address, t string) *url.URL {
+	if !strings.HasPrefix(t, "//") {
+		return &url.URL{Scheme: "http", Host: address, Opaque: t}
+	}
 	path, query, found := strings.Cut(t, "?")
-	u := &url.URL{Scheme: "http", Host: address, RawQuery: query, ForceQuery: found && query == ""}
+	u := &url.URL{Scheme: "http", Host: address, Path: path, RawQuery: query, ForceQuery: found}
 	if p, err := url.PathUnescape(path); err == nil {
 		u.Path, u.RawPath = p, path
-	} else {
-		u.Path = path
 	}
 	return u
 }

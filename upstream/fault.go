@@ -82,6 +82,8 @@ func exchangeFault(err error) Fault {
 	switch {
 	case OutOfResources(err):
 		return OwnLimit
+	case errors.Is(err, os.ErrDeadlineExceeded): // of a write: nothing else has one
+		return Stalled
 	case isTimeout(err):
 		return Late
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &network),
