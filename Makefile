@@ -1,6 +1,7 @@
 # What people do with rota. "make help" lists it.
 
 GO ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 .PHONY: help build demo test lint compose-test fuzz clean
 
@@ -8,7 +9,7 @@ help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
 
 build: ## build rota and the sample backend into bin/
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/rota ./examples/backend
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/ ./cmd/rota ./examples/backend
 
 demo: ## start Consul, three backends and rota on :8080; ARGS="--help" for ports
 	@$(GO) build -o bin/ ./examples/demo && exec bin/demo $(ARGS)
@@ -17,7 +18,7 @@ test: lint ## run every test under the race detector, on a real Consul
 	@command -v "$$($(GO) env CC)" >/dev/null || { \
 		echo "make test: the race detector needs a C compiler, and there is no $$($(GO) env CC): install gcc" >&2; exit 1; }
 	@scripts/consul.sh >/dev/null
-	$(GO) test -race ./...
+	$(GO) test -race -count=1 ./...
 
 lint: ## go vet, staticcheck, and the rules of this house
 	$(GO) vet -tags compose ./...

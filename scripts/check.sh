@@ -7,5 +7,6 @@ cd "$(dirname "$0")/.."
 
 status=0
 go run ./scripts/house || status=1
-go test -run 'Arrows|UnknownRoom' ./test || status=1
+# Afresh: the cache can't know what go list finds.
+go test -count=1 -run 'Arrows|UnknownRoom' ./test || status=1
 exit "$status"
