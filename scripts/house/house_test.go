@@ -57,6 +57,8 @@ var ruleTests = []struct {
 	{"bare method", "p/p.go", doc + "func (t *T) F() {}\n", []string{"4: undocumented"}},
 	{"bare method of a generic type", "p/p.go", doc + "func (t *T[p]) F() {}\n", []string{"4: undocumented"}},
 	{"method of an unexported type", "p/p.go", doc + "func (t *t) F() {}\n", nil},
+	{"bare Error method", "p/p.go", doc + "func (t *T) Error() string { return \"\" }\n", nil},
+	{"bare Error func", "p/p.go", doc + "func Error() {}\n", []string{"4: undocumented"}},
 	{"bare type", "p/p.go", doc + "type T int\n", []string{"4: undocumented"}},
 	{"bare type in a commented group", "p/p.go", doc + "// Some types.\ntype (\n\tT int\n)\n", []string{"6: undocumented"}},
 	{"bare const", "p/p.go", doc + "const C = 1\n", []string{"4: undocumented"}},

@@ -168,13 +168,14 @@ func unformatted(s *source) []token.Pos {
 }
 
 // undocumented finds exported names without a comment. One comment does for a
-// group of constants or variables; fields and the methods of an interface are
-// left to the reviewer's eye.
+// group of constants or variables, and an Error method needs none; fields and
+// the methods of an interface are left to the reviewer's eye.
 func undocumented(s *source) (found []token.Pos) {
 	for _, d := range s.file.Decls {
 		switch d := d.(type) {
 		case *ast.FuncDecl:
-			if d.Doc == nil && d.Name.IsExported() && receiverExported(d) {
+			isError := d.Recv != nil && d.Name.Name == "Error"
+			if d.Doc == nil && d.Name.IsExported() && receiverExported(d) && !isError {
 				found = append(found, d.Pos())
 			}
 		case *ast.GenDecl:
