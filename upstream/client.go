@@ -126,6 +126,7 @@ func (c *Client) Send(ctx context.Context, address string, r *Request) (*Respons
 	ctx, cancel := context.WithCancel(ctx)
 	out := (&http.Request{
 		Method: r.Method, URL: target(address, r.Target), Host: r.Host,
+		ProtoMajor: 1, ProtoMinor: 1, // or an Expect would not be waited for
 		Header: toMap(r.Header), Trailer: r.Trailer, ContentLength: r.Length,
 	}).WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: sent.gotConn, Got1xxResponse: hints.got,

@@ -138,6 +138,37 @@ func TestTheHeadOfAResponse(t *testing.T) {
 	}
 }
 
+// RFC 9110 §10.1.1: a body that the backend does not ask for stays where it is.
+func TestExpectContinue(t *testing.T) {
+	tests := []struct{ name, answer, body string }{
+		{"asked for", "HTTP/1.1 100 Continue\r\n\r\n", "5\r\nhello\r\n0\r\n\r\n"},
+		{"refused", "HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			address := listen(t, func(p *peer) {
+				p.head()
+				p.say(tt.answer)
+				body := make([]byte, len(tt.body))
+				if _, err := io.ReadFull(p.in, body); err != nil || string(body) != tt.body {
+					t.Errorf("the body came as %q, %v", body, err)
+				}
+				if tt.body != "" {
+					p.say(hello)
+				}
+			})
+			r := post(untouched(t))
+			if tt.body != "" {
+				r = post(strings.NewReader("hello"))
+			}
+			r.Header = http1.Header{{Name: "Expect", Value: "100-continue"}}
+			if _, body := answer(t, newClient(t, patient), address, r); body != "hello" {
+				t.Errorf("answered %q", body)
+			}
+		})
+	}
+}
+
 // RFC 9110 §15.2: a client may get any number of 1xx responses before the
 // final one, but we stop listening at some number.
 func TestInformationalResponses(t *testing.T) {
