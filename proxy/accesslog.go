@@ -1,7 +1,7 @@
 package proxy
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -28,6 +28,9 @@ const (
 // dropped and counted: a log must not be able to stop the traffic.
 const logQueue = 16 << 10
 
+// logBatch is how much is written at once, more or less, in bytes.
+const logBatch = 64 << 10
+
 // AccessLog writes a line for each request. Requests hand their line over and
 // never wait; [AccessLog.Run] does the writing.
 type AccessLog struct {
@@ -42,46 +45,55 @@ func NewAccessLog(format AccessFormat, out io.Writer) *AccessLog {
 	return &AccessLog{format: format, out: out, lines: make(chan []byte, logQueue)}
 }
 
-// Run writes what is handed over until ctx is done, then what is left. It
-// returns the first error of the writer after which it goes on, without a log.
+// Run writes what is handed over until ctx is done, then what is left. It goes
+// on after an error of the writer, without the lines that it cost: a disk that
+// is full may be emptied. It returns the first such error.
 func (l *AccessLog) Run(ctx context.Context) error {
-	w := bufio.NewWriterSize(l.out, 64<<10)
-	var failed error
-	put := func(line []byte) {
-		if _, err := w.Write(line); err != nil {
-			failed = l.fail(w, failed, err)
+	var first error
+	var cut bool
+	batch := make([]byte, 0, logBatch)
+	flush := func() {
+		if len(batch) == 0 {
+			return
 		}
+		var err error
+		if cut, err = l.write(batch, cut); first == nil {
+			first = err
+		}
+		batch = batch[:0]
 	}
 	for {
 		select {
 		case line := <-l.lines:
-			put(line)
+			batch = append(batch, line...)
 		case <-ctx.Done():
 			for len(l.lines) > 0 {
-				put(<-l.lines)
+				batch = append(batch, <-l.lines...)
 			}
-			return l.fail(w, failed, w.Flush())
+			flush()
+			return first
 		}
-		if len(l.lines) == 0 { // nobody waits: let it be seen
-			if err := w.Flush(); err != nil {
-				failed = l.fail(w, failed, err)
-			}
+		if len(l.lines) == 0 || len(batch) >= logBatch { // nobody waits: let it be seen
+			flush()
 		}
 	}
 }
 
-// fail counts what the writer could not take, and starts it anew: a disk that
-// is full may be emptied.
-func (l *AccessLog) fail(w *bufio.Writer, first, err error) error {
+// write writes whole lines, after an end of the one that an error has cut off.
+// It counts those that the writer does not take whole, and reports whether it
+// has cut one off itself.
+func (l *AccessLog) write(batch []byte, cut bool) (bool, error) {
+	newline := []byte("\n")
+	n, err := 0, error(nil)
+	if cut {
+		_, err = l.out.Write(newline)
+	}
 	if err == nil {
-		return first
+		cut = false
+		n, err = l.out.Write(batch)
 	}
-	l.dropped.Add(1)
-	w.Reset(l.out)
-	if first == nil {
-		return err
-	}
-	return first
+	l.dropped.Add(uint64(bytes.Count(batch[n:], newline)))
+	return cut || n > 0 && batch[n-1] != '\n', err
 }
 
 // add hands over the line of a request. It may be called on nil.

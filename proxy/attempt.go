@@ -86,7 +86,7 @@ func (j journey) answer() (status int, reason string) {
 		return 503, "no backend could be reached"
 	case upstream.ConnectTimeout:
 		return 504, "no backend could be reached in time"
-	case upstream.Late:
+	case upstream.Late, upstream.Stalled:
 		return 504, "the backend did not answer in time"
 	case upstream.Malformed:
 		return 502, "the backend's answer is not valid HTTP"

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net"
+	"net/http"
 	"strings"
 
 	"github.com/rota-lb/rota/http1"
@@ -38,9 +39,9 @@ func requestFields(in http1.Header, c client) http1.Header {
 	out := make(http1.Header, 0, len(in)+4)
 	via := c.proto + " rota"
 	for _, f := range endToEndFields(in) {
-		switch strings.ToLower(f.Name) {
-		case "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto":
-		case "via":
+		switch {
+		case isForwarding(f.Name):
+		case f.Is("Via"):
 			via = f.Value + ", " + via
 		default:
 			out = append(out, f)
@@ -62,6 +63,24 @@ func requestFields(in http1.Header, c client) http1.Header {
 		http1.Field{Name: "X-Forwarded-Proto", Value: c.scheme},
 		http1.Field{Name: "Via", Value: via},
 	)
+}
+
+// isForwarding reports whether a field speaks of the client for a proxy. Many
+// backends read "_" as "-", so that an alias would get past us.
+func isForwarding(name string) bool {
+	name = strings.ToLower(strings.ReplaceAll(name, "_", "-"))
+	return name == "forwarded" || strings.HasPrefix(name, "x-forwarded-")
+}
+
+// dropTrailers removes what must not come after a body: fields that route,
+// frame, authenticate or speak for a proxy would be taken as said before it
+// (RFC 9110 §6.5.1).
+func dropTrailers(t http.Header) {
+	for name := range t {
+		if n := strings.ToLower(name); hopByHop[n] || endToEnd[n] || isForwarding(n) {
+			delete(t, name)
+		}
+	}
 }
 
 // endToEndFields returns the fields that are not hop-by-hop, by their nature

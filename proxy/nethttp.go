@@ -16,7 +16,15 @@ import (
 
 // handle is where net/http hands over a request.
 func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
+	body := s.takeBody(w, r)
+	defer body.end()
 	switch {
+	case r.ProtoMajor != 1: // the preface of HTTP/2, which net/http lets pass
+		refuse(w, http.StatusHTTPVersionNotSupported, "not HTTP/1.1")
+		return
+	case r.URL.Opaque != "":
+		refuse(w, http.StatusBadRequest, "the target is not a path")
+		return
 	case r.URL.Path == s.options.HealthPath && s.options.HealthPath != "":
 		s.health(w, r)
 		return
@@ -29,7 +37,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "no route for this host and path")
 		return
 	}
-	s.forward(w, r, service)
+	s.forward(w, r, body, service)
 }
 
 // health answers as the user's health checks expect it.
@@ -44,10 +52,10 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) {
 }
 
 // forward takes a request through the attempt loop and accounts for it.
-func (s *Server) forward(w http.ResponseWriter, r *http.Request, service *Service) {
+func (s *Server) forward(w http.ResponseWriter, r *http.Request, body *requestBody, service *Service) {
 	began := time.Now()
 	counts := service.stats.begin()
-	x := newExchange(s, w, r, service)
+	x := newExchange(s, w, r, body, service)
 	var j journey
 	defer func() {
 		took := time.Since(began)
@@ -94,7 +102,7 @@ type exchange struct {
 	written int64
 }
 
-func newExchange(s *Server, w http.ResponseWriter, r *http.Request, service *Service) *exchange {
+func newExchange(s *Server, w http.ResponseWriter, r *http.Request, body *requestBody, service *Service) *exchange {
 	x := &exchange{server: s, service: service, w: w, r: r, control: http.NewResponseController(w)}
 	fields := make(http1.Header, 0, len(r.Header))
 	for name, values := range r.Header {
@@ -103,21 +111,30 @@ func newExchange(s *Server, w http.ResponseWriter, r *http.Request, service *Ser
 		}
 	}
 	x.out = upstream.Request{
-		Method: r.Method, Target: r.URL.RequestURI(), Host: r.Host,
+		Method: r.Method, Target: target(r), Host: r.Host,
 		Header: requestFields(fields, client{
 			address: r.RemoteAddr, scheme: "http", host: r.Host,
 			proto: fmt.Sprintf("%d.%d", r.ProtoMajor, r.ProtoMinor),
 		}),
 		Length: r.ContentLength, Trailer: r.Trailer,
-		Informational: x.inform,
 	}
-	if r.Body != nil && r.Body != http.NoBody {
-		// Or net/http would take in the whole request before it lets a response
-		// begin. Only HTTP/1 needs to be told; others may not support it.
-		_ = x.control.EnableFullDuplex()
-		x.out.Body = &requestBody{source: r.Body, control: x.control, timeout: s.options.ReadTimeout}
+	dropTrailers(x.out.Trailer)
+	if r.ProtoAtLeast(1, 1) { // others don't know of them (RFC 9110 §15.2)
+		x.out.Informational = x.inform
+	}
+	if body != nil {
+		x.out.Body = body
 	}
 	return x
+}
+
+// target returns the target in origin-form (RFC 9112 §3.2.1): byte for byte, if
+// it came in that form.
+func target(r *http.Request) string {
+	if r.URL.Scheme != "" {
+		return r.URL.RequestURI()
+	}
+	return r.RequestURI
 }
 
 // Send is part of [Carrier].
@@ -156,6 +173,7 @@ func (x *exchange) Relay(ctx context.Context) Result {
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // or net/http would guess one
 	}
+	dropTrailers(x.in.Trailer)
 	for name := range x.in.Trailer {
 		h.Add("Trailer", name)
 	}
@@ -196,9 +214,6 @@ func (x *exchange) relayBody(ctx context.Context) Result {
 // write sends a piece of the body to the client at once, but for the last of a
 // known length: net/http puts that out itself, with what it still holds.
 func (x *exchange) write(p []byte) error {
-	if err := x.control.SetWriteDeadline(time.Now().Add(x.server.options.WriteTimeout)); err != nil {
-		return err
-	}
 	n, err := x.w.Write(p)
 	x.written += int64(n)
 	if err != nil || x.written == x.in.Length {
@@ -220,26 +235,4 @@ func setFields(h http.Header, fields http1.Header) {
 	for _, f := range fields {
 		h.Add(f.Name, f.Value)
 	}
-}
-
-// requestBody gives each wait for the client its own deadline, so that a long
-// upload is not cut and a stalled one is.
-type requestBody struct {
-	source  io.Reader
-	control *http.ResponseController
-	timeout time.Duration
-}
-
-func (b *requestBody) Read(p []byte) (int, error) {
-	if err := b.control.SetReadDeadline(time.Now().Add(b.timeout)); err != nil {
-		return 0, err
-	}
-	n, err := b.source.Read(p)
-	if err == io.EOF {
-		// net/http goes on reading, to notice a client that leaves.
-		if err := b.control.SetReadDeadline(time.Time{}); err != nil {
-			return n, err
-		}
-	}
-	return n, err
 }

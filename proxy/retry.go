@@ -30,9 +30,7 @@ func again(r Result, idempotent bool, attempts int) bool {
 		return false
 	}
 	switch r.Fault {
-	case upstream.Unreachable, upstream.ConnectTimeout:
-		return true
-	case upstream.Reset, upstream.Late, upstream.Stalled:
+	case upstream.Unreachable, upstream.ConnectTimeout, upstream.Reset, upstream.Late, upstream.Stalled:
 		return !r.Sent || idempotent
 	default:
 		// Malformed: the backend did answer, and would again. The rest is the

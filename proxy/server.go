@@ -55,7 +55,7 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, listener: l}
+	s := &Server{options: o, listener: clientListener{l, o.WriteTimeout}}
 	s.closing, s.close = context.WithCancel(ctx)
 	s.http = http.Server{
 		Handler:           http.HandlerFunc(s.handle),

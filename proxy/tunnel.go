@@ -55,16 +55,10 @@ func (x *exchange) switchProtocols(conn net.Conn, w *bufio.Writer) error {
 	if err := conn.SetReadDeadline(time.Time{}); err != nil {
 		return err
 	}
-	if err := conn.SetWriteDeadline(time.Now().Add(x.server.options.WriteTimeout)); err != nil {
-		return err
-	}
 	fmt.Fprintf(w, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n", x.in.Header.Get("Upgrade"))
 	for _, f := range endToEndFields(x.in.Header) {
 		fmt.Fprintf(w, "%s: %s\r\n", f.Name, f.Value)
 	}
 	fmt.Fprint(w, "\r\n")
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	return conn.SetWriteDeadline(time.Time{})
+	return w.Flush()
 }
