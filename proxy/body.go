@@ -14,8 +14,10 @@ type requestBody struct {
 	control *http.ResponseController
 	timeout time.Duration
 
-	mu   sync.Mutex
-	over bool // the connection's deadlines are for its next request
+	mu      sync.Mutex
+	touched bool
+	whole   bool // read to its end
+	over    bool // the connection's deadlines are for its next request
 }
 
 // takeBody returns the body of a request, nil where it has none. It must be
@@ -25,9 +27,6 @@ func (s *Server) takeBody(w http.ResponseWriter, r *http.Request) *requestBody {
 		return nil
 	}
 	b := &requestBody{request: r, control: http.NewResponseController(w), timeout: s.options.ReadTimeout}
-	// Or net/http would take in the whole request before it lets a response
-	// begin. Only HTTP/1 needs to be told; others may not support it.
-	_ = b.control.EnableFullDuplex()
 	// What nobody here reads net/http does, for as long as it may.
 	_ = b.limit(time.Now().Add(b.timeout))
 	return b
@@ -35,11 +34,13 @@ func (s *Server) takeBody(w http.ResponseWriter, r *http.Request) *requestBody {
 
 // Read is part of [io.Reader].
 func (b *requestBody) Read(p []byte) (int, error) {
+	b.set(&b.touched)
 	if err := b.limit(time.Now().Add(b.timeout)); err != nil {
 		return 0, err
 	}
 	n, err := b.request.Body.Read(p)
 	if err == io.EOF {
+		b.set(&b.whole)
 		dropTrailers(b.request.Trailer) // they are here by now
 		// net/http goes on reading, to notice a client that leaves.
 		if err := b.limit(time.Time{}); err != nil {
@@ -47,6 +48,33 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		}
 	}
 	return n, err
+}
+
+func (b *requestBody) set(flag *bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	*flag = true
+}
+
+// answer prepares for a response with the header h that begins before the body
+// has ended. By default net/http takes in the rest first, as far as it is not
+// too large or late. That would hold the response back; without it, nobody may
+// take what is left of the body for a request, so that the connection ends.
+//
+// Where nobody waits for the body, the default saves the connection. It may be
+// called on nil.
+func (b *requestBody) answer(h http.Header, relayed bool) {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.whole || !b.touched && !relayed {
+		return
+	}
+	h.Set("Connection", "close")
+	// Only HTTP/1 needs to be told; others may not support it.
+	_ = b.control.EnableFullDuplex()
 }
 
 func (b *requestBody) limit(deadline time.Time) error {

@@ -70,10 +70,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, body *requestBo
 		// (RFC 9112 §8).
 		panic(http.ErrAbortHandler)
 	default:
-		if j.Fault == upstream.ClientStalled || j.Fault == upstream.ClientBody {
-			// What comes next on this connection is not a request.
-			w.Header().Set("Connection", "close")
-		}
+		body.answer(w.Header(), false)
 		status, reason := j.answer()
 		x.status = status
 		refuse(w, status, reason)
@@ -94,6 +91,7 @@ type exchange struct {
 	service *Service
 	w       http.ResponseWriter
 	r       *http.Request
+	body    *requestBody // nil without one
 	control *http.ResponseController
 	out     upstream.Request
 	in      *upstream.Response
@@ -103,7 +101,7 @@ type exchange struct {
 }
 
 func newExchange(s *Server, w http.ResponseWriter, r *http.Request, body *requestBody, service *Service) *exchange {
-	x := &exchange{server: s, service: service, w: w, r: r, control: http.NewResponseController(w)}
+	x := &exchange{server: s, service: service, w: w, r: r, body: body, control: http.NewResponseController(w)}
 	fields := make(http1.Header, 0, len(r.Header))
 	for name, values := range r.Header {
 		for _, v := range values {
@@ -177,6 +175,7 @@ func (x *exchange) Relay(ctx context.Context) Result {
 	for name := range x.in.Trailer {
 		h.Add("Trailer", name)
 	}
+	x.body.answer(h, true)
 	x.status = x.in.Status
 	x.w.WriteHeader(x.status)
 	if r := x.relayBody(ctx); r.Fault != upstream.None {
