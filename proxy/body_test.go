@@ -2,10 +2,18 @@ package proxy
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/rota-lb/rota/upstream"
 )
 
 // Neither side's body is held back: each piece arrives before the next is sent.
@@ -45,5 +53,173 @@ func TestBodiesStreamBothWays(t *testing.T) {
 	}
 	if sum := response.Trailer.Get("X-Sum"); sum != "3" {
 		t.Errorf("the trailer reads %q", sum)
+	}
+}
+
+// A body may go elsewhere as long as nobody has read of it, and then whole.
+func TestABodyGoesElsewhere(t *testing.T) {
+	readsAll := backend(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		panic(http.ErrAbortHandler)
+	})
+	tests := []struct {
+		name, first, method string
+		want                int
+	}{
+		{"refused POST", dead(t), "POST", 200},
+		{"refused PUT", dead(t), "PUT", 200},
+		{"a POST that was read", readsAll, "POST", 502},
+		{"a PUT that was read", readsAll, "PUT", 502}, // it would be harmless, but the body is gone
+	}
+	for _, tt := range tests {
+		for _, length := range []int64{5, -1} {
+			t.Run(fmt.Sprint(tt.name, " of length ", length), func(t *testing.T) {
+				r := newRig(t, Options{}, limits, tt.first, backend(t, func(w http.ResponseWriter, r *http.Request) {
+					_, _ = io.Copy(w, r.Body)
+				}))
+				request, _ := http.NewRequestWithContext(t.Context(), tt.method, r.url, io.NopCloser(strings.NewReader("hello")))
+				request.ContentLength = length
+				response, err := r.client.Do(request)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer response.Body.Close()
+				body, _ := io.ReadAll(response.Body)
+				if response.StatusCode != tt.want || tt.want == 200 && string(body) != "hello" {
+					t.Errorf("answered %d %q, want %d", response.StatusCode, body, tt.want)
+				}
+			})
+		}
+	}
+}
+
+// RFC 9112 §7.1: what is not a chunk ends the request, and nothing that comes
+// after it is one.
+func TestAMalformedBody(t *testing.T) {
+	const evil = "GET /evil HTTP/1.1\r\nHost: x\r\n\r\n"
+	for name, body := range map[string]string{
+		"a size that is none":         "5\r\nhello\r\nzz\r\n" + evil,
+		"a size too large":            "5\r\nhello\r\n10000000000000000\r\n" + evil,
+		"a negative size":             "5\r\nhello\r\n-1\r\n" + evil,
+		"a signed size":               "+5\r\nhello\r\n0\r\n\r\n" + evil,
+		"no size":                     "5\r\nhello\r\n\r\n" + evil,
+		"no end of the data":          "5\r\nhello0\r\n\r\n" + evil,
+		"more data than was said":     "5\r\nhello world\r\n0\r\n\r\n" + evil,
+		"a bare LF":                   "5\nhello\r\n0\r\n\r\n" + evil,
+		"an extension without an end": "5;" + strings.Repeat("a", 8<<10) + "\r\nhello\r\n0\r\n\r\n" + evil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked, whole atomic.Int64
+			r := newRig(t, Options{}, limits, backend(t, func(_ http.ResponseWriter, r *http.Request) {
+				asked.Add(1)
+				if _, err := io.Copy(io.Discard, r.Body); err == nil {
+					whole.Add(1)
+				}
+			}))
+			c := r.dial(t)
+			c.say("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
+			if response, _ := c.answer(t, "POST"); response.StatusCode != http.StatusBadRequest || !response.Close {
+				t.Errorf("answered %d, closing: %v; want 400 and close", response.StatusCode, response.Close)
+			}
+			c.ended(t)
+			r.finish(t)
+			r.blameless(t)
+			if asked.Load() > 1 || whole.Load() > 0 {
+				t.Errorf("the backend saw %d requests, %d of them whole", asked.Load(), whole.Load())
+			}
+		})
+	}
+}
+
+// What rota answers itself it answers at once, and does not wait for a body
+// that it has no use for any longer than for one that it has.
+func TestABodyThatNobodyReads(t *testing.T) {
+	o := Options{HealthPath: "/health", Health: func() (int, []byte) { return 200, nil }, ReadTimeout: 50 * time.Millisecond}
+	web := newRig(t, o, limits)
+	o.Routes = NewTable(nil)
+	nowhere := newRig(t, o, limits)
+	tests := []struct {
+		rig    *rig
+		method string
+		path   string
+		want   int
+	}{
+		{nowhere, "POST", "/", 404},
+		{web, "POST", "/", 503},
+		{web, "POST", "/health", 200},
+		{web, "TRACE", "/", 405},
+	}
+	for _, tt := range tests {
+		for _, framing := range []string{"Content-Length: 9", "Transfer-Encoding: chunked"} {
+			c := tt.rig.dial(t)
+			c.say(tt.method + " " + tt.path + " HTTP/1.1\r\nHost: x\r\n" + framing + "\r\n\r\n")
+			if response, _ := c.answer(t, tt.method); response.StatusCode != tt.want {
+				t.Errorf("%s %s was answered %d, want %d", tt.method, tt.path, response.StatusCode, tt.want)
+			}
+			c.ended(t)
+		}
+	}
+}
+
+// A small body that nobody read does not spoil the connection.
+func TestTheNextRequestAfterABodyThatNobodyRead(t *testing.T) {
+	r := newRig(t, Options{Routes: NewTable(nil)}, limits)
+	c := r.dial(t)
+	for range 3 {
+		c.say("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello")
+		if response, _ := c.answer(t, "POST"); response.StatusCode != 404 {
+			t.Fatalf("answered %d", response.StatusCode)
+		}
+	}
+}
+
+// RFC 9110 §10.1.1, §15.5.14: an answer that comes before the upload is through
+// is relayed at once, and the connection ends.
+func TestAnEarlyResponse(t *testing.T) {
+	r := newRig(t, Options{}, limits, raw(t, func(conn net.Conn) {
+		says("HTTP/1.1 413 Content Too Large\r\nContent-Length: 5\r\n\r\nlarge")(conn)
+		_, _ = io.Copy(io.Discard, conn) // until rota gives up
+	}))
+	c := r.dial(t)
+	c.say("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\nhello")
+	response, body := c.answer(t, "POST")
+	if response.StatusCode != http.StatusRequestEntityTooLarge || body != "large" {
+		t.Errorf("answered %d %q while the upload goes on", response.StatusCode, body)
+	}
+	for {
+		if _, err := c.Write(make([]byte, 32<<10)); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal("the upload is still taken")
+		} else if err != nil {
+			break
+		}
+	}
+	r.finish(t)
+	r.blameless(t)
+}
+
+// The deadlines of a connection belong to its next request once the handler
+// has ended, whatever still reads the body.
+func TestABodyEndsWithItsRequest(t *testing.T) {
+	b := &requestBody{request: &http.Request{Body: http.NoBody}, control: http.NewResponseController(nil)}
+	b.end()
+	if _, err := b.Read(make([]byte, 1)); !errors.Is(err, http.ErrBodyReadAfterClose) {
+		t.Errorf("read after the end: %v", err)
+	}
+	(*requestBody)(nil).end() // a request without a body ends, too
+}
+
+// A stream may pause for longer than any write may take, and still ends whole.
+func TestAStreamThatPausesBeforeItsEnd(t *testing.T) {
+	o := Options{WriteTimeout: 20 * time.Millisecond}
+	stalled := newRig(t, Options{}, upstream.Options{Connect: time.Second, Response: 100 * time.Millisecond, Stall: time.Second},
+		raw(t, func(conn net.Conn) { _, _ = conn.Read(make([]byte, 1)) }))
+	pause := func() { stalled.do(t, "POST", "/", nil) } // 100 ms, in events
+	r := newRig(t, o, limits, backend(t, func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "hello")
+		_ = http.NewResponseController(w).Flush()
+		pause()
+	}))
+	if response, body := r.do(t, "GET", "/", nil); response.StatusCode != 200 || body != "hello" {
+		t.Errorf("answered %d %q", response.StatusCode, body)
 	}
 }
