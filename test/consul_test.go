@@ -153,9 +153,7 @@ func TestConsulIsGoneForAMinute(t *testing.T) {
 	if took := (<-b.first).Sub(back); took > time.Second {
 		t.Errorf("a change was felt %v after Consul was back, want within a second", took)
 	}
-	if d := rota.health().Discovery[0]; !d.Fresh || d.Error != "" {
-		t.Errorf("with Consul back /health says %+v", d)
-	}
+	rota.awaitFresh()
 	rota.counts(4, 3, 1)
 	load.stop(t)
 }

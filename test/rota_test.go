@@ -208,6 +208,21 @@ func (r *rota) health() healthReport {
 	return h
 }
 
+// awaitFresh waits until /health says that what is known of the first service is
+// fresh: the log of a source may be a moment ahead of the pool.
+func (r *rota) awaitFresh() {
+	r.t.Helper()
+	for began := time.Now(); ; {
+		d := r.health().Discovery[0]
+		if d.Fresh && d.Error == "" {
+			return
+		}
+		if time.Since(began) > patience {
+			r.t.Fatalf("/health still says %+v", d)
+		}
+	}
+}
+
 // counts asserts the counts of /health.
 func (r *rota) counts(total, alive, dead int) {
 	r.t.Helper()
