@@ -29,10 +29,10 @@ func onDuty(addresses ...string) *Service {
 // of the request can have been acted on, or when acting twice is harmless.
 //
 //	                    unsent   sent, idempotent   sent, not   response begun
-//	unreachable         again    –                  –           –
-//	connect timeout     again    –                  –           –
+//	unreachable         again    again              no          no
+//	connect timeout     again    again              no          no
 //	reset               again    again              no          no
-//	late                again    again              no          no
+//	late, stalled       again    again              no          no
 //	malformed           no       no                 no          no
 //	client, own limit   no       no                 no          no
 func TestAgain(t *testing.T) {
@@ -46,6 +46,9 @@ func TestAgain(t *testing.T) {
 	}{
 		{"refused", Result{Fault: upstream.Unreachable, Replayable: true}, other, 1, true},
 		{"no connection in time", Result{Fault: upstream.ConnectTimeout, Replayable: true}, other, 1, true},
+		// A reused connection took it and ended; then nobody was there.
+		{"refused after sending, GET", Result{Fault: upstream.Unreachable, Sent: true, Replayable: true}, idempotent, 1, true},
+		{"refused after sending, POST", Result{Fault: upstream.Unreachable, Sent: true, Replayable: true}, other, 1, false},
 		{"reset before a byte was sent", Result{Fault: upstream.Reset, Replayable: true}, other, 1, true},
 		{"reset after sending, GET", Result{Fault: upstream.Reset, Sent: true, Replayable: true}, idempotent, 1, true},
 		{"reset after sending, POST", Result{Fault: upstream.Reset, Sent: true, Replayable: true}, other, 1, false},
@@ -153,7 +156,7 @@ func TestAPanicLeavesNothingInFlight(t *testing.T) {
 func TestStatusOfFaults(t *testing.T) {
 	e := balancer.NewEndpoint("a", "a", nil)
 	tests := map[upstream.Fault]int{
-		upstream.Unreachable: 503, upstream.ConnectTimeout: 504, upstream.Reset: 502, upstream.Late: 504,
+		upstream.Unreachable: 503, upstream.ConnectTimeout: 504, upstream.Reset: 502, upstream.Late: 504, upstream.Stalled: 504,
 		upstream.Malformed: 502, upstream.ClientStalled: 408, upstream.ClientBody: 400, upstream.OwnLimit: 503,
 	}
 	for fault, want := range tests {

@@ -21,7 +21,7 @@ func TestWhatABackendsFaultBecomes(t *testing.T) {
 		post   int
 		broken bool // the body ends without its end
 	}{
-		{"refused", dead(t), 200, 200, false},
+		{"refused", dead, 200, 200, false},
 		{"reset before a response", raw(t, resets), 200, 502, false},
 		{"closed before a response", raw(t, says("")), 200, 502, false},
 		{"closed within the head", raw(t, says("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n")), 200, 502, false},

@@ -66,8 +66,8 @@ func TestABodyGoesElsewhere(t *testing.T) {
 		name, first, method string
 		want                int
 	}{
-		{"refused POST", dead(t), "POST", 200},
-		{"refused PUT", dead(t), "PUT", 200},
+		{"refused POST", dead, "POST", 200},
+		{"refused PUT", dead, "PUT", 200},
 		{"a POST that was read", readsAll, "POST", 502},
 		{"a PUT that was read", readsAll, "PUT", 502}, // it would be harmless, but the body is gone
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -279,6 +280,37 @@ func TestTargets(t *testing.T) {
 		c.say("GET " + sent + " HTTP/1.1\r\nHost: x\r\n\r\n")
 		if response, _ := c.answer(t, "GET"); response.StatusCode != 200 || got != want {
 			t.Errorf("%q arrived as %q (%d), want %q", sent, got, response.StatusCode, want)
+		}
+	}
+}
+
+// A connection that is kept alive may end at any point; only what was under way
+// ends with it, and what was not whole was never a request.
+func TestAKeptConnectionThatEnds(t *testing.T) {
+	const request = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
+	for _, at := range []int{0, 5, 30, len(request) - 6, len(request) - 3} {
+		for name, end := range map[string]func(*wire){
+			"closed": func(c *wire) { c.Close() },
+			"reset":  func(c *wire) { resets(c.Conn); c.Close() },
+		} {
+			t.Run(fmt.Sprint(name, " after ", at), func(t *testing.T) {
+				var whole atomic.Int64
+				r := newRig(t, Options{}, limits, backend(t, func(_ http.ResponseWriter, r *http.Request) {
+					if _, err := io.Copy(io.Discard, r.Body); err == nil {
+						whole.Add(1)
+					}
+				}))
+				c := r.dial(t)
+				c.say(request)
+				c.answer(t, "POST")
+				c.say(request[:at])
+				end(c)
+				r.finish(t)
+				r.blameless(t)
+				if n := whole.Load(); n != 1 {
+					t.Errorf("the backend saw %d whole requests, want the first alone", n)
+				}
+			})
 		}
 	}
 }

@@ -129,7 +129,7 @@ func TestMetricNames(t *testing.T) {
 // What is counted is what clients saw.
 func TestRequestsAreCounted(t *testing.T) {
 	o := Options{HealthPath: "/health", Health: func() (int, []byte) { return 200, nil }}
-	r := newRig(t, o, limits, dead(t), backend(t, func(w http.ResponseWriter, r *http.Request) {
+	r := newRig(t, o, limits, dead, backend(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/204":
 			w.WriteHeader(204)

@@ -64,7 +64,7 @@ func TestOutOfDescriptors(t *testing.T) {
 		}
 		return
 	}
-	address := dead(t)
+	address := dead
 	limit := syscall.Rlimit{Cur: 32, Max: 32}
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)

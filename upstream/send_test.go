@@ -59,7 +59,7 @@ func TestFaults(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			address := dead(t)
+			address := dead
 			if tt.serve != nil {
 				address = listen(t, tt.serve)
 			}
@@ -112,7 +112,7 @@ func TestAClientThatLeaves(t *testing.T) {
 	t.Run("before the connection", func(t *testing.T) {
 		ctx, leave := context.WithCancel(t.Context())
 		leave()
-		_, err := newClient(t, patient).Send(ctx, dead(t), post(untouched(t)))
+		_, err := newClient(t, patient).Send(ctx, dead, post(untouched(t)))
 		if got, want := failed(t, err), (failure{ClientGone, false, false}); got != want {
 			t.Errorf("ended as %v, want %v", got, want)
 		}
