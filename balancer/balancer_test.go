@@ -123,7 +123,7 @@ func TestRoundRobinIsExactUnderConcurrency(t *testing.T) {
 	for range workers {
 		all.Go(func() {
 			for range picks {
-				p.Pick(nil).Done(Succeeded, nil)
+				p.Pick(nil).Done(Succeeded, "", nil)
 			}
 		})
 	}
@@ -157,13 +157,13 @@ func TestPickAvoidsTheTried(t *testing.T) {
 					var tried []*Endpoint
 					for range weights {
 						e := p.Pick(tried)
-						if contains(tried, e) {
-							t.Fatalf("picked %s again while another was left", e.ID())
+						if e == nil || contains(tried, e) {
+							t.Fatalf("picked %v with %v tried", e, tried)
 						}
 						tried = append(tried, e)
 					}
-					if p.Pick(tried) == nil {
-						t.Fatal("picked nothing when all had been tried")
+					if e := p.Pick(tried); e != nil {
+						t.Fatalf("picked %s when all had been tried", e.ID())
 					}
 				}
 			})
@@ -194,7 +194,7 @@ func TestLeastRequest(t *testing.T) {
 			var got strings.Builder
 			for range tt.want {
 				e := p.Pick(nil)
-				e.Done(Succeeded, nil)
+				e.Done(Succeeded, "", nil)
 				got.WriteString(e.ID())
 			}
 			if got.String() != tt.want {
@@ -290,11 +290,20 @@ func TestDone(t *testing.T) {
 		if e.InFlight() != 1 {
 			t.Errorf("%d in flight after one pick", e.InFlight())
 		}
-		e.Done(tt.outcome, refused)
+		e.Done(tt.outcome, "10.0.0.1:80", refused)
 		if _, failures := e.Totals(); failures != tt.failures || (struck == refused) != tt.struck || e.InFlight() != 0 {
 			t.Errorf("outcome %d: %d failures, strike %v, %d in flight", tt.outcome, failures, struck, e.InFlight())
 		}
 	}
+}
+
+// A connection that was refused at a former address must not take the endpoint
+// out at its new one.
+func TestAFormerAddressDoesNotStrike(t *testing.T) {
+	e := NewEndpoint("node/web-1", "10.0.0.1:80", func(string, error) { t.Error("struck") })
+	e.begin()
+	e.Move("10.0.0.2:80")
+	e.Done(Unreachable, "10.0.0.1:80", errors.New("connection refused"))
 }
 
 func TestMove(t *testing.T) {
@@ -314,7 +323,7 @@ func TestPickDoesNotAllocate(t *testing.T) {
 			}
 			p := NewPool(algorithm, members(weights...), new(Turn))
 			tried := []*Endpoint{p.Members()[0].Endpoint}
-			if n := testing.AllocsPerRun(100, func() { p.Pick(tried).Done(Succeeded, nil) }); n != 0 {
+			if n := testing.AllocsPerRun(100, func() { p.Pick(tried).Done(Succeeded, "", nil) }); n != 0 {
 				t.Errorf("%s of %d: %v allocations a pick", algorithm, size, n)
 			}
 		}
@@ -327,7 +336,7 @@ func BenchmarkPick(b *testing.B) {
 			p := NewPool(algorithm, members(1, 2, 3, 4), new(Turn))
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					p.Pick(nil).Done(Succeeded, nil)
+					p.Pick(nil).Done(Succeeded, "", nil)
 				}
 			})
 		})

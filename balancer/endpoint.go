@@ -41,8 +41,8 @@ type Endpoint struct {
 
 // NewEndpoint returns the endpoint of the instance id, reached at address
 // (host:port). strike, which may be nil, is called by [Endpoint.Done] in the
-// goroutine of the request when the endpoint was [Unreachable]; it must not
-// block.
+// goroutine of the request when the endpoint was [Unreachable] where it is now;
+// it must not block.
 func NewEndpoint(id, address string, strike func(id string, err error)) *Endpoint {
 	e := &Endpoint{id: id, strike: strike}
 	e.Move(address)
@@ -67,14 +67,16 @@ func (e *Endpoint) Totals() (requests, failures uint64) {
 	return e.requests.Load(), e.failures.Load()
 }
 
-// Done ends an attempt that [Pool.Pick] began; every pick must be followed by
-// exactly one Done. err explains an outcome other than [Succeeded].
-func (e *Endpoint) Done(o Outcome, err error) {
+// Done ends an attempt that [Pool.Pick] began and that went to address; every
+// pick must be followed by exactly one Done. err explains an outcome other than
+// [Succeeded]. That a former address can't be reached says nothing of the
+// endpoint any more.
+func (e *Endpoint) Done(o Outcome, address string, err error) {
 	e.inFlight.Add(-1)
 	switch o {
 	case Unreachable:
 		e.failures.Add(1)
-		if e.strike != nil {
+		if e.strike != nil && address == e.Address() {
 			e.strike(e.id, err)
 		}
 	case Broken:

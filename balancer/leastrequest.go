@@ -23,6 +23,9 @@ func (l *leastRequest) Pick(tried []*Endpoint) *Endpoint {
 // least compares all endpoints, beginning with the one whose turn it is.
 func (l *leastRequest) least(tried []*Endpoint) *Endpoint {
 	best := l.from(l.turn.next(), tried)
+	if best == nil {
+		return nil
+	}
 	for i := range l.members {
 		m := &l.members[i]
 		if lighter(m, best) && (len(tried) == 0 || !contains(tried, m.Endpoint)) {
@@ -41,10 +44,10 @@ func (l *leastRequest) ofTwo(tried []*Endpoint) *Endpoint {
 		j++
 	}
 	a, b := l.from(i, tried), l.from(j, tried)
-	if lighter(b, a) {
+	if a != nil && lighter(b, a) {
 		return b.Endpoint
 	}
-	return a.Endpoint
+	return a.endpoint()
 }
 
 // lighter reports whether a has fewer requests in flight for its weight.

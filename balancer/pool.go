@@ -21,8 +21,8 @@ const (
 	Random Algorithm = "random"
 )
 
-// Picker chooses an endpoint. Pick avoids the ones in tried while another is
-// left. Implementations are immutable, apart from counters, and safe for
+// Picker chooses an endpoint. Pick passes over the ones in tried, and returns
+// nil where no other is left. Implementations are immutable, apart from counters, and safe for
 // concurrent use; they neither lock nor allocate.
 type Picker interface {
 	Pick(tried []*Endpoint) *Endpoint
@@ -76,15 +76,17 @@ func NewPool(a Algorithm, members []Member, turn *Turn) *Pool {
 	return p
 }
 
-// Pick begins an attempt on an endpoint, preferring those not in tried, and
-// returns nil where the pool is empty. The caller ends the attempt with
+// Pick begins an attempt on an endpoint that is not in tried, and returns nil
+// where there is none. The caller ends the attempt with
 // [Endpoint.Done].
 func (p *Pool) Pick(tried []*Endpoint) *Endpoint {
 	if p.picker == nil {
 		return nil
 	}
 	e := p.picker.Pick(tried)
-	e.begin()
+	if e != nil {
+		e.begin()
+	}
 	return e
 }
 

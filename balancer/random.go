@@ -8,5 +8,5 @@ type random struct {
 }
 
 func (r *random) Pick(tried []*Endpoint) *Endpoint {
-	return r.from(r.draw(r.slots()), tried).Endpoint
+	return r.from(r.draw(r.slots()), tried).endpoint()
 }

@@ -56,19 +56,23 @@ func (s *schedule) at(slot uint64) *Member {
 	return &s.members[s.order[slot]]
 }
 
-// from returns the first member at or after slot that is not in tried; where
-// all of them are, the one whose turn it is.
+// from returns the first member at or after slot that is not in tried, nil
+// where all of them are.
 func (s *schedule) from(slot uint64, tried []*Endpoint) *Member {
-	first := s.at(slot)
-	if len(tried) == 0 || !contains(tried, first.Endpoint) {
-		return first
-	}
-	for i := uint64(1); i < s.slots(); i++ {
+	for i := range s.slots() {
 		if m := s.at(slot + i); !contains(tried, m.Endpoint) {
 			return m
 		}
 	}
-	return first
+	return nil
+}
+
+// endpoint returns the member's endpoint, nil for no member.
+func (m *Member) endpoint() *Endpoint {
+	if m == nil {
+		return nil
+	}
+	return m.Endpoint
 }
 
 func contains(tried []*Endpoint, e *Endpoint) bool {

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -114,7 +112,7 @@ func TestADeregisteredEndpointFinishesWhatItHas(t *testing.T) {
 	if len(b.left) != 0 {
 		t.Errorf("told that %v was left while a request was in flight", b.left)
 	}
-	e.Done(balancer.Succeeded, nil)
+	e.Done(balancer.Succeeded, e.Address(), nil)
 	b.removeIdle()
 	b.publish()
 	b.want(" | ")
@@ -161,6 +159,32 @@ func TestAnEndpointMoves(t *testing.T) {
 	}
 	if len(b.left) != 0 {
 		t.Errorf("told that %v was left, but b is still there", b.left)
+	}
+}
+
+// When the last one at an address moves, its connections there are of no use.
+func TestAMoveLeavesTheFormerAddress(t *testing.T) {
+	b := newBench(t)
+	b.set(instance("a"))
+	moved := instance("a")
+	moved.Address = "127.0.0.2:1"
+	b.set(moved)
+	if !slices.Equal(b.left, []string{"127.0.0.1:1"}) {
+		t.Errorf("left %v, want the former address", b.left)
+	}
+}
+
+// A service that nobody serves is the commonest mistake in a configuration, a
+// misspelt name; the log must not be silent about it.
+func TestAnOutageIsTold(t *testing.T) {
+	b := newBench(t)
+	b.set()
+	b.set(instance("a"))
+	b.set()
+	b.set()
+	const out, back = "nobody is on duty: requests get 503: service=web", "somebody is on duty: service=web"
+	if logs := b.logs.String(); strings.Count(logs, out) != 2 || strings.Count(logs, back) != 1 {
+		t.Errorf("two outages and one return are told as\n%s", logs)
 	}
 }
 
@@ -271,7 +295,7 @@ func TestMetrics(t *testing.T) {
 	b := newBench(t)
 	b.set(instance("a"), instance("b"))
 	b.check("b", "127.0.0.1:1", errors.New("refused"))
-	b.service.Pool().Pick(nil).Done(balancer.Broken, errors.New("reset"))
+	b.service.Pool().Pick(nil).Done(balancer.Broken, "", errors.New("reset"))
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(b.service, New(Options{Name: "other"}))
 	want := `
@@ -311,9 +335,13 @@ func TestRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); s.Run(ctx) }()
-	backend := httptest.NewServer(http.NotFoundHandler())
+	// An address of its own keeps the port from being taken while it is free.
+	backend, err := net.Listen("tcp", "127.77.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
 	in := instance("a")
-	in.Address = backend.Listener.Addr().String()
+	in.Address = backend.Addr().String()
 	s.Apply(discovery.Update{Kind: discovery.Set, Instances: []discovery.Instance{in}})
 	<-s.Ready()
 	await(t, lines, "endpoint serving")
@@ -322,7 +350,7 @@ func TestRun(t *testing.T) {
 	await(t, lines, "endpoint ejected")
 	l, err := net.Listen("tcp", in.Address)
 	if err != nil {
-		t.Skipf("the port was taken meanwhile: %v", err)
+		t.Fatal(err)
 	}
 	await(t, lines, "endpoint serving")
 	l.Close()

@@ -24,10 +24,25 @@ func (w *writer) publish() {
 		view[i] = m.view
 	}
 	next := w.eligible()
-	if !slices.Equal(next, w.service.Pool().Members()) {
+	if before := w.service.Pool().Members(); !slices.Equal(next, before) {
 		w.service.pool.Store(balancer.NewPool(w.service.options.Balance, next, &w.turn))
 	}
 	w.service.view.Store(&view)
+	w.logOutage(len(next) == 0)
+}
+
+// logOutage tells when a service has nobody left to serve it, and when that is
+// over.
+func (w *writer) logOutage(out bool) {
+	if out == w.out {
+		return
+	}
+	w.out = out
+	level, message := hclog.Info, "somebody is on duty"
+	if out {
+		level, message = hclog.Warn, "nobody is on duty: requests get 503"
+	}
+	w.service.options.Logger.Log(level, message, "service", w.service.options.Name, "registered", len(w.order))
 }
 
 // eligible returns the members that get traffic. Where none serves, those that

@@ -115,6 +115,26 @@ func (s *Service) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		s.takeWaiting(w)
 		w.publish()
+	}
+}
+
+// maxWaiting bounds the events that go into one publication, so that an
+// endless stream of them can't hold it back.
+const maxWaiting = 1024
+
+// takeWaiting takes in what waits already: the work of publishing is then the
+// same for a burst of events as for one.
+func (s *Service) takeWaiting(w *writer) {
+	for range maxWaiting {
+		select {
+		case u := <-s.updates:
+			w.update(u, time.Now())
+		case r := <-s.reports:
+			w.checked(r)
+		default:
+			return
+		}
 	}
 }

@@ -31,6 +31,7 @@ type writer struct {
 	turn    balancer.Turn
 	started bool // the first set has been applied
 	leaving int  // members that are gone and not removed yet
+	out     bool // nobody is on duty, and that was told
 	stale   bool // something that the published snapshots show has changed
 }
 
@@ -58,7 +59,8 @@ func (w *writer) update(u discovery.Update, now time.Time) {
 	w.service.news.Store(&news)
 	if u.Kind == discovery.Set && !w.started {
 		w.started = true
-		w.publish() // before anybody hears that the service is ready
+		w.stale = true // even an empty pool is news
+		w.publish()    // before anybody hears that the service is ready
 		close(w.service.ready)
 	}
 }
@@ -108,12 +110,10 @@ func (w *writer) change(m *member, in discovery.Instance) {
 	if !m.facts.gone && reflect.DeepEqual(m.instance, in) {
 		return
 	}
-	moved := m.instance.Address != in.Address
+	former := m.instance.Address
+	moved := former != in.Address
 	if moved || m.facts.gone {
-		if moved {
-			w.left(m.instance.Address)
-			m.endpoint.Move(in.Address)
-		}
+		m.endpoint.Move(in.Address)
 		if m.facts.gone {
 			w.leaving--
 			m.facts.gone = false
@@ -126,6 +126,9 @@ func (w *writer) change(m *member, in discovery.Instance) {
 	m.instance = in
 	m.facts.status, m.facts.weight = in.Status, in.Weight
 	w.touch(m)
+	if moved {
+		w.left(former)
+	}
 }
 
 // checked takes in the result of a health check. Reports that speak of a

@@ -31,30 +31,33 @@ type journey struct {
 // allowed, or none is left.
 func attempt(ctx context.Context, s *Service, idempotent bool, c Carrier) journey {
 	var tried [maxAttempts]*balancer.Endpoint
-	for n := 0; ; {
-		e := s.Duty.Pool().Pick(tried[:n])
-		if e == nil {
-			return journey{Result: Result{Fault: upstream.Unreachable, Err: errNoEndpoint}, attempts: n}
+	j := journey{Result: Result{Fault: upstream.Unreachable, Err: errNoEndpoint}}
+	for {
+		e := s.Duty.Pool().Pick(tried[:j.attempts])
+		if e == nil { // the last result stands: nobody is asked twice
+			return j
 		}
-		r := try(ctx, e, c)
-		tried[n] = e
-		n++
-		if r.Fault != upstream.None {
-			s.stats.fault(r.Fault)
+		if j.attempts > 0 {
+			s.stats.retries.Add(1)
 		}
-		if r.Fault == upstream.None || !again(r, idempotent, n) {
-			return journey{Result: r, endpoint: e, attempts: n}
+		tried[j.attempts] = e
+		j = journey{Result: try(ctx, e, c), endpoint: e, attempts: j.attempts + 1}
+		if j.Fault == upstream.None {
+			return j
 		}
-		s.stats.retries.Add(1)
+		s.stats.fault(j.Fault)
+		if !again(j.Result, idempotent, j.attempts) {
+			return j
+		}
 	}
 }
 
 // try makes one attempt and reports its outcome, even where the carrier
 // panics.
 func try(ctx context.Context, e *balancer.Endpoint, c Carrier) (r Result) {
-	o := balancer.Abandoned
-	defer func() { e.Done(o, r.Err) }()
-	if r = c.Send(ctx, e.Address()); r.Fault == upstream.None {
+	address, o := e.Address(), balancer.Abandoned
+	defer func() { e.Done(o, address, r.Err) }()
+	if r = c.Send(ctx, address); r.Fault == upstream.None {
 		r = c.Relay(ctx)
 	}
 	o = outcome(r.Fault)

@@ -32,6 +32,8 @@ func again(r Result, idempotent bool, attempts int) bool {
 	switch r.Fault {
 	case upstream.Unreachable, upstream.ConnectTimeout, upstream.Reset, upstream.Late, upstream.Stalled:
 		return !r.Sent || idempotent
+	case upstream.OwnLimit: // ports run out for one destination at a time
+		return !r.Sent
 	default:
 		// Malformed: the backend did answer, and would again. The rest is the
 		// client's doing, or our own.
