@@ -93,12 +93,13 @@ func parseConsulAddress(s string) (string, error) {
 // may hold is refused rather than ignored.
 func parseBackend(s string) (string, error) {
 	const hint = `write "http://host:port"`
-	scheme, rest, ok := strings.Cut(s, "://")
+	scheme, _, ok := strings.Cut(s, "://")
 	switch {
 	case !ok:
 		return "", faultf("write "+strconv.Quote("http://"+s), "%q does not start with http://", s)
 	case scheme == "https":
-		return "", faultf("write "+strconv.Quote("http://"+rest), "%q: TLS to backends is not available in this version", s)
+		// To write http:// in its place would be another port and another page.
+		return "", faultf("use a backend that speaks plain HTTP", "%q: TLS to backends is not available in this version", s)
 	case scheme != "http":
 		return "", faultf(hint, "%q does not start with http://", s)
 	}

@@ -50,7 +50,7 @@ func TestParseBackend(t *testing.T) {
 		{in: "http://[::1]:8081", want: "[::1]:8081"},
 		{in: "http://[::1]", want: "[::1]:80"},
 		{in: "localhost:8081", wrong: "does not start with http://", fix: `"http://localhost:8081"`},
-		{in: "https://localhost:8081", wrong: "TLS to backends is not available", fix: `"http://localhost:8081"`},
+		{in: "https://localhost:8081", wrong: "TLS to backends is not available", fix: "speaks plain HTTP"},
 		{in: "tcp://localhost:8081", wrong: "does not start with http://", fix: "http://host:port"},
 		{in: "http://localhost:8081/app", wrong: "has a path", fix: `"http://localhost:8081"`},
 		{in: "http://localhost:8081?a=b", wrong: "has a query", fix: `"http://localhost:8081"`},

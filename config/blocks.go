@@ -186,7 +186,7 @@ func viaStatic(to *Discover) *body {
 		}
 		return address, err
 	}
-	urls := list("urls", &to.URLs, parse, "one URL for each backend: `http://host:port`")
+	urls := list("urls", &to.URLs, parse, "one URL for each backend: `http://host:port`, or `http://host` for port 80")
 	return &body{fields: []field{mandatory(notEmpty(urls))}}
 }
 

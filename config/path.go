@@ -48,11 +48,24 @@ func parseHealthPath(s string) (string, error) {
 	return parsePath(s)
 }
 
+// checkNoPattern is for a prefix, which is compared as it stands. Of what
+// patterns are written with, "~" and "$" are also parts of real paths, such as
+// "/~user" and "/$metadata", so these are refused only where they are not.
+func checkNoPattern(s string) error {
+	if !strings.ContainsAny(s, "*^") && !strings.HasPrefix(s, "~") && !strings.HasSuffix(s, "$") {
+		return nil
+	}
+	plain, _, _ := strings.Cut(strings.TrimLeft(s, "^~* "), "*")
+	plain = path.Clean("/" + strings.TrimRight(plain, "$.(^"))
+	return faultf("write "+strconv.Quote(plain)+": a prefix takes everything below it",
+		"%q is a pattern; a prefix has no wildcards and is no regular expression", s)
+}
+
 // parsePrefix checks the beginning of a path. Those of requests are compared
 // decoded, clean and in whole segments, so a prefix that isn't would never
 // match, and a "/" at its end makes no difference.
 func parsePrefix(s string) (string, error) {
-	if err := cmp.Or(checkNoQuery(s), checkRooted(s)); err != nil {
+	if err := cmp.Or(checkNoPattern(s), checkNoQuery(s), checkRooted(s)); err != nil {
 		return "", err
 	}
 	clean := path.Clean(s)

@@ -26,8 +26,8 @@ func TestParseHealthPath(t *testing.T) {
 	})
 }
 
-// Every prefix that is taken matches some request, and none that is refused
-// would have.
+// Every prefix that is taken matches some request. Of those that are refused
+// none would have, but for patterns: they would match something else than meant.
 func TestParsePrefix(t *testing.T) {
 	testParser(t, parsePrefix, []parserTest{
 		{in: "/", want: "/"},
@@ -37,6 +37,18 @@ func TestParsePrefix(t *testing.T) {
 		{in: "/my files", want: "/my files"},
 		{in: "/bücher", want: "/bücher"},
 		{in: "/100%", want: "/100%"},
+		{in: "/~user", want: "/~user"},
+		{in: "/$metadata", want: "/$metadata"},
+		{in: "/api/*", wrong: "is a pattern", fix: `write "/api": a prefix takes everything below it`},
+		{in: "/api*", wrong: "is a pattern", fix: `"/api"`},
+		{in: "/*", wrong: "is a pattern", fix: `"/"`},
+		{in: "*", wrong: "is a pattern", fix: `"/"`},
+		{in: "/api/*/users", wrong: "is a pattern", fix: `"/api"`},
+		{in: "^/api", wrong: "no regular expression", fix: `"/api"`},
+		{in: "~ ^/api/.*$", wrong: "no regular expression", fix: `"/api"`},
+		{in: "~/api", wrong: "is a pattern", fix: `"/api"`},
+		{in: "/api$", wrong: "is a pattern", fix: `"/api"`},
+		{in: "/api/(.*)", wrong: "is a pattern", fix: `"/api"`},
 		{in: "", wrong: `does not start with "/"`, fix: `"/"`},
 		{in: "api", wrong: `does not start with "/"`, fix: `"/api"`},
 		{in: "http://example.com/api", wrong: "is a URL", fix: `"/api"`},
