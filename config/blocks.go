@@ -17,6 +17,7 @@ type draft struct {
 	listens  []*placed[Listen]
 	services []*placed[Service]
 	routes   []*placed[Route]
+	statics  []*placed[*Discover]
 }
 
 // placed is a value and the section that it comes from.
@@ -143,7 +144,10 @@ func (d *draft) service(s *section) *body {
 	d.services = append(d.services, p)
 	v := &p.value
 	v.Name = s.label
-	static := func(*section) *body { return viaStatic(&v.Discover) }
+	static := func(at *section) *body {
+		d.statics = append(d.statics, &placed[*Discover]{&v.Discover, at})
+		return viaStatic(&v.Discover)
+	}
 	consul := func(*section) *body { return viaConsul(&v.Discover, s.label) }
 	consul(nil) // what holds unless there is a discover block
 	check, timeouts := healthCheckBody(&v.HealthCheck), timeoutsBody(&v.Timeouts)

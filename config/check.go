@@ -1,8 +1,6 @@
 package config
 
 import (
-	"net"
-	"net/netip"
 	"strconv"
 
 	"github.com/hashicorp/hcl/v2"
@@ -15,6 +13,7 @@ func (d *draft) check(to *decoder) {
 		d.listen(&section{label: "http", title: `listen "http" (the default)`})
 	}
 	d.checkAddresses(to)
+	d.checkLoops(to)
 	d.checkDuplicateRoutes(to)
 	// A block's name with a typing error must not look like a missing block.
 	if to.incomplete {
@@ -40,52 +39,6 @@ func (d *draft) check(to *decoder) {
 // exampleRoute is a route to the service as it may be written in HCL.
 func exampleRoute(service string) string {
 	return "route {\n  path_prefix = " + strconv.Quote("/"+service) + "\n  service     = " + strconv.Quote(service) + "\n}"
-}
-
-// checkAddresses finds addresses that can't be listened on together. The
-// system would find them too, but only at a start and one at a time.
-func (d *draft) checkAddresses(to *decoder) {
-	for i, l := range d.listens {
-		if l.at.bad["address"] {
-			continue
-		}
-		for _, before := range d.listens[:i] {
-			if sameAddress(l.value.Address, before.value.Address) && !before.at.bad["address"] {
-				to.report(l.at.position("address"), "", "address in %s: %s is taken by %s, which has %s",
-					l.at.title, l.value.Address, before.at.title, before.value.Address)
-				break
-			}
-		}
-		admin := d.cfg.Admin.Address
-		if !sameAddress(l.value.Address, admin) || d.admin.bad["address"] {
-			continue
-		}
-		if at, given := d.admin.at["address"]; given {
-			// What somebody wrote is what they can mend.
-			to.report(at, "", "address in admin: %s is taken by %s, which has %s", admin, l.at.title, l.value.Address)
-		} else {
-			to.report(l.at.position("address"), "move one of them: admin { address = \"…\" }",
-				"address in %s: %s is taken by admin, which has %s by default", l.at.title, l.value.Address, admin)
-		}
-	}
-}
-
-// sameAddress reports whether only one of two listeners could have its
-// address. A host that means every interface takes the port on all of them.
-func sameAddress(a, b string) bool {
-	hostA, portA, errA := net.SplitHostPort(a)
-	hostB, portB, errB := net.SplitHostPort(b)
-	if errA != nil || errB != nil { // off, or wrong and reported
-		return false
-	}
-	return portA == portB && portA != "0" && (hostA == hostB || everyInterface(hostA) || everyInterface(hostB))
-}
-
-// everyInterface reports whether the host of an address stands for all of the
-// machine's.
-func everyInterface(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "" || err == nil && ip.IsUnspecified()
 }
 
 // checkDuplicateRoutes finds routes of which one would never be taken.

@@ -5,29 +5,6 @@ import (
 	"testing"
 )
 
-func TestSameAddress(t *testing.T) {
-	tests := []struct {
-		a, b string
-		want bool
-	}{
-		{":8080", ":8080", true},
-		{":8080", ":8081", false},
-		{":8080", "127.0.0.1:8080", true},
-		{"0.0.0.0:8080", "10.0.0.1:8080", true},
-		{"[::]:8080", "127.0.0.1:8080", true}, // Go listens on both families
-		{"127.0.0.1:8080", "127.0.0.1:8080", true},
-		{"127.0.0.1:8080", "127.0.0.2:8080", false},
-		{":0", ":0", false},
-		{"", ":8080", false},
-		{"", "", false},
-	}
-	for _, tt := range tests {
-		if sameAddress(tt.a, tt.b) != tt.want || sameAddress(tt.b, tt.a) != tt.want {
-			t.Errorf("%q and %q: want %v both ways", tt.a, tt.b, tt.want)
-		}
-	}
-}
-
 // One mistake is told once: what follows from it is not another.
 func TestOneMistakeOneMessage(t *testing.T) {
 	tests := []struct{ name, src, want string }{

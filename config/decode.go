@@ -41,6 +41,8 @@ type section struct {
 	where hcl.Range // the block's header
 	// at is where each argument's value stands; those not given are not in it.
 	at map[string]hcl.Range
+	// each is where the elements of a list stand, for a list without a bad one.
+	each map[string][]hcl.Range
 	// bad are the arguments whose value was of no use, or whose name was
 	// probably misspelt. They are neither missing nor judged any further.
 	bad map[string]bool
@@ -84,7 +86,7 @@ func (d *decoder) parse() (b hcl.Body, ok bool) {
 
 // decode fills the body to from the file, and goes on into its blocks.
 func (d *decoder) decode(from hcl.Body, to *body, s *section) {
-	s.at, s.bad = map[string]hcl.Range{}, map[string]bool{}
+	s.at, s.each, s.bad = map[string]hcl.Range{}, map[string][]hcl.Range{}, map[string]bool{}
 	attributes, blocks := d.content(from, to)
 	for _, a := range attributes {
 		if i := slices.IndexFunc(to.fields, func(f field) bool { return f.name == a.Name }); i >= 0 {

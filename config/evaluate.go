@@ -57,6 +57,9 @@ func (d *decoder) list(a *hcl.Attribute, f field, s *section, list cty.Value) {
 	for i, element := range list.AsValueSlice() {
 		d.store(places[i], f, s, element)
 	}
+	if !s.bad[f.name] {
+		s.each[f.name] = places
+	}
 }
 
 // store stores one value, if it has the right type and nothing else is wrong
