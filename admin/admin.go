@@ -68,13 +68,11 @@ func (s *Server) Serve() error {
 }
 
 // Shutdown stops accepting and lets the requests under way finish until ctx is
-// done.
-func (s *Server) Shutdown(ctx context.Context) error {
-	err := s.http.Shutdown(ctx)
-	if err != nil {
-		err = errors.Join(err, s.http.Close())
+// done; then it closes what is left.
+func (s *Server) Shutdown(ctx context.Context) {
+	if s.http.Shutdown(ctx) != nil {
+		_ = s.http.Close() // the listener is closed already
 	}
-	return err
 }
 
 func handler(o Options) http.Handler {

@@ -27,6 +27,7 @@ type backend struct {
 	Alive     bool          `json:"alive"`
 	Service   string        `json:"service"`
 	ID        string        `json:"id"`
+	Endpoint  string        `json:"endpoint"` // as in the metrics
 	State     pool.State    `json:"state"`
 	Reasons   []pool.Reason `json:"reasons"`
 	Weight    int           `json:"weight"`
@@ -70,7 +71,7 @@ func Health(services []Viewer, now time.Time) (status int, body []byte) {
 func (r *report) add(v pool.View, now time.Time) (alive int) {
 	for _, e := range v.Endpoints {
 		b := backend{
-			URL: "http://" + e.Address, Alive: e.State == pool.Serving, Service: v.Service, ID: e.Name,
+			URL: "http://" + e.Address, Alive: e.State == pool.Serving, Service: v.Service, ID: e.Name, Endpoint: e.ID,
 			State: e.State, Reasons: e.Reasons, Weight: e.Weight, InFlight: e.Live.InFlight(), LastError: e.LastError,
 		}
 		if b.Reasons == nil {

@@ -66,14 +66,15 @@ func (a Active) Failures() int { return a.failures }
 // The first failure of an endpoint that is not known yet decides at once: it
 // has never proved itself, and no traffic is lost by waiting for its first
 // pass. A failure of our own making, such as having run out of descriptors,
-// says nothing about the endpoint and changes nothing. Nor does a passive
+// says nothing about the endpoint and changes nothing; but an address that was
+// never reached may be one that can't be from here. Nor does a passive
 // failure of an endpoint that is down: it gets traffic only when there is none
 // better, and that traffic must not hold back its recovery.
 func (a Active) Observe(r Result, now time.Time) (Active, Transition) {
 	switch {
 	case r.Err == nil:
 		return a.pass(now)
-	case ownFault(r.Err), r.Passive && a.down():
+	case ownFault(r.Err) && (a.known || !unassignable(r.Err)), r.Passive && a.down():
 		return a, None
 	default:
 		return a.fail(now)

@@ -148,6 +148,19 @@ func TestActiveHistories(t *testing.T) {
 	}
 }
 
+// An address of a family that this host has not must not serve for ever because
+// the error looks like one of ours.
+func TestAnAddressThatCantBeReachedFromHere(t *testing.T) {
+	unassignable := Result{Err: connectError(syscall.EADDRNOTAVAIL)}
+	if a, transition := NewActive(1, 2).Observe(unassignable, t0); transition != Down || a.Healthy() {
+		t.Errorf("an unknown endpoint goes %s", transition)
+	}
+	up, _ := NewActive(1, 1).Observe(Result{}, t0)
+	if a, transition := up.Observe(unassignable, t0); transition != None || !a.Healthy() {
+		t.Errorf("one that has been reached goes %s: ports have run out", transition)
+	}
+}
+
 // TestActiveAgainstHistory compares the machine with what the whole history
 // says, for many random histories.
 func TestActiveAgainstHistory(t *testing.T) {

@@ -67,6 +67,10 @@ func briefText(err error, timeout time.Duration) string {
 	}
 }
 
+// unassignable reports whether err says that there is no address of ours from
+// which to connect: out of ports, or of another family than any we have.
+func unassignable(err error) bool { return errors.Is(err, syscall.EADDRNOTAVAIL) }
+
 // ownFault reports whether err says that we, not the endpoint, lack something:
 // descriptors, ports, buffers or memory.
 func ownFault(err error) bool {

@@ -34,7 +34,8 @@ func onDuty(addresses ...string) *Service {
 //	reset               again    again              no          no
 //	late, stalled       again    again              no          no
 //	malformed           no       no                 no          no
-//	client, own limit   no       no                 no          no
+//	own limit           again    no                 no          no
+//	client              no       no                 no          no
 func TestAgain(t *testing.T) {
 	const idempotent, other = true, false
 	tests := []struct {
@@ -60,7 +61,8 @@ func TestAgain(t *testing.T) {
 		{"the client left", Result{Fault: upstream.ClientGone, Replayable: true}, idempotent, 1, false},
 		{"the client stalled", Result{Fault: upstream.ClientStalled, Replayable: true}, idempotent, 1, false},
 		{"the client's body is broken", Result{Fault: upstream.ClientBody, Replayable: true}, idempotent, 1, false},
-		{"out of descriptors", Result{Fault: upstream.OwnLimit, Replayable: true}, idempotent, 1, false},
+		{"out of ports", Result{Fault: upstream.OwnLimit, Replayable: true}, other, 1, true},
+		{"out of memory, sent", Result{Fault: upstream.OwnLimit, Sent: true, Replayable: true}, idempotent, 1, false},
 		{"the last attempt but one", Result{Fault: upstream.Unreachable, Replayable: true}, other, maxAttempts - 1, true},
 		{"the last attempt", Result{Fault: upstream.Unreachable, Replayable: true}, other, maxAttempts, false},
 	}
@@ -115,6 +117,7 @@ func TestAttempt(t *testing.T) {
 			map[string]Result{"a": refused, "b": refused}, "a b c", upstream.None},
 		{"enough is enough", onDuty("a", "b", "c", "d", "e"), true,
 			map[string]Result{"a": refused, "b": refused, "c": refused, "d": refused}, "a b c d", upstream.Unreachable},
+		{"nobody is asked twice", onDuty("a"), true, map[string]Result{"a": broken}, "a", upstream.Reset},
 		{"nobody is there", onDuty(), true, nil, "", upstream.Unreachable},
 	}
 	for _, tt := range tests {

@@ -28,48 +28,57 @@ var endToEnd = map[string]bool{
 type client struct {
 	address string // host:port of the connection
 	scheme  string // http or https
-	host    string // that the request asked for
+	host    string // that the request asked for; "" where HTTP/1.0 did not say
 	proto   string // version of the protocol, "1.1"
+	body    bool   // the request has one
 }
 
 // requestFields returns the fields that go to a backend. What a client says
 // of forwarding is replaced by what we know: nobody in front of us is trusted
 // to say it.
 func requestFields(in http1.Header, c client) http1.Header {
-	out := make(http1.Header, 0, len(in)+4)
-	via := c.proto + " rota"
+	out := make(http1.Header, 0, len(in)+6)
+	var via, options []string
 	for _, f := range endToEndFields(in) {
 		switch {
 		case isForwarding(f.Name):
 		case f.Is("Via"):
-			via = f.Value + ", " + via
+			via = append(via, f.Value)
 		default:
 			out = append(out, f)
 		}
 	}
+	add := func(name, value string) { out = append(out, http1.Field{Name: name, Value: value}) }
 	if in.HasToken("TE", "trailers") {
-		out = append(out, http1.Field{Name: "Te", Value: "trailers"})
+		add("Te", "trailers")
+		options = append(options, "TE") // RFC 9110 §10.1.4
 	}
-	if protocol := upgrade(in); protocol != "" {
-		out = append(out, http1.Field{Name: "Connection", Value: "Upgrade"}, http1.Field{Name: "Upgrade", Value: protocol})
+	// Behind a body there is no telling where the other protocol begins.
+	if protocol := upgrade(in); protocol != "" && !c.body {
+		add("Upgrade", protocol)
+		options = append(options, "Upgrade")
+	}
+	if len(options) > 0 {
+		add("Connection", strings.Join(options, ", "))
 	}
 	ip, _, err := net.SplitHostPort(c.address)
 	if err != nil {
 		ip = c.address
 	}
-	return append(out,
-		http1.Field{Name: "X-Forwarded-For", Value: ip},
-		http1.Field{Name: "X-Forwarded-Host", Value: c.host},
-		http1.Field{Name: "X-Forwarded-Proto", Value: c.scheme},
-		http1.Field{Name: "Via", Value: via},
-	)
+	add("X-Forwarded-For", ip)
+	if c.host != "" {
+		add("X-Forwarded-Host", c.host)
+	}
+	add("X-Forwarded-Proto", c.scheme)
+	add("Via", strings.Join(append(via, c.proto+" rota"), ", ")) // RFC 9110 §7.6.3: in order
+	return out
 }
 
 // isForwarding reports whether a field speaks of the client for a proxy. Many
 // backends read "_" as "-", so that an alias would get past us.
 func isForwarding(name string) bool {
 	name = strings.ToLower(strings.ReplaceAll(name, "_", "-"))
-	return name == "forwarded" || strings.HasPrefix(name, "x-forwarded-")
+	return name == "forwarded" || name == "x-real-ip" || strings.HasPrefix(name, "x-forwarded-")
 }
 
 // dropTrailers removes what must not come after a body: fields that route,

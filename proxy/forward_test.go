@@ -35,9 +35,9 @@ func TestRequestFields(t *testing.T) {
 		{"nor our own", []string{"Connection: X-Forwarded-For, Via"}, nil},
 		{"forged forwarding is replaced", []string{"X-Forwarded-For: 10.0.0.1", "x-forwarded-proto: https",
 			"X-Forwarded-Host: evil", "Forwarded: for=10.0.0.1"}, nil},
-		{"trailers are still accepted", []string{"TE: trailers, gzip"}, []string{"Te: trailers"}},
+		{"trailers are still accepted", []string{"TE: trailers, gzip"}, []string{"Te: trailers", "Connection: TE"}},
 		{"a WebSocket handshake passes", []string{"Connection: keep-alive, Upgrade", "Upgrade: websocket"},
-			[]string{"Connection: Upgrade", "Upgrade: websocket"}},
+			[]string{"Upgrade: websocket", "Connection: Upgrade"}},
 		{"h2c does not", []string{"Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAA"}, nil},
 		{"an Upgrade that Connection does not name is none", []string{"Upgrade: websocket"}, nil},
 	}
@@ -50,9 +50,15 @@ func TestRequestFields(t *testing.T) {
 		})
 	}
 	t.Run("Via is appended to", func(t *testing.T) {
-		got := requestFields(fields("Via: 1.0 fred"), from)
-		if via := got.Get("Via"); via != "1.0 fred, 1.1 rota" {
+		got := requestFields(fields("Via: 1.0 fred", "X: y", "Via: 1.1 wilma, 1.1 pebbles"), from)
+		if via := got.Get("Via"); via != "1.0 fred, 1.1 wilma, 1.1 pebbles, 1.1 rota" {
 			t.Errorf("Via reads %q", via)
+		}
+	})
+	t.Run("behind a body there is no upgrade", func(t *testing.T) {
+		got := requestFields(fields("Connection: Upgrade", "Upgrade: websocket"), client{body: true})
+		if got.Get("Upgrade") != "" || got.Get("Connection") != "" {
+			t.Errorf("passed on as %v", got)
 		}
 	})
 	t.Run("IPv6", func(t *testing.T) {

@@ -18,26 +18,54 @@ import (
 func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	body := s.takeBody(w, r)
 	defer body.end()
-	switch {
-	case r.ProtoMajor != 1: // the preface of HTTP/2, which net/http lets pass
-		refuse(w, http.StatusHTTPVersionNotSupported, "not HTTP/1.1")
-		return
-	case r.URL.Opaque != "":
-		refuse(w, http.StatusBadRequest, "the target is not a path")
-		return
-	case r.URL.Path == s.options.HealthPath && s.options.HealthPath != "":
+	if r.URL.Path == s.options.HealthPath && s.options.HealthPath != "" {
 		s.health(w, r)
 		return
+	}
+	service, status, reason := s.route(r)
+	began := time.Now()
+	counts := service.stats.begin()
+	x := newExchange(s, w, r, body, service)
+	var j journey
+	defer func() {
+		took := time.Since(began)
+		counts.end(x.status, took)
+		s.options.AccessLog.add(x, j, began, took)
+	}()
+	if status == 0 {
+		j = attempt(r.Context(), service, isIdempotent(r.Method), x)
+		switch {
+		case j.Fault == upstream.None:
+			return
+		case j.Started, j.Fault == upstream.ClientGone:
+			// A client that is still there must see that the response is not
+			// whole (RFC 9112 §8).
+			panic(http.ErrAbortHandler)
+		}
+		status, reason = j.answer()
+	}
+	body.answer(w.Header(), false)
+	x.status = status
+	refuse(w, status, reason)
+}
+
+// route returns the service that gets a request; for a request that none gets,
+// the one that accounts for such, and the answer.
+func (s *Server) route(r *http.Request) (service *Service, status int, reason string) {
+	switch {
+	case r.ProtoMajor != 1: // the preface of HTTP/2, which net/http lets pass
+		status, reason = http.StatusHTTPVersionNotSupported, "not HTTP/1.1"
+	case r.URL.Opaque != "":
+		status, reason = http.StatusBadRequest, "the target is not a path"
 	case r.Method == http.MethodConnect || r.Method == http.MethodTrace:
-		refuse(w, http.StatusMethodNotAllowed, "not through this proxy")
-		return
+		status, reason = http.StatusMethodNotAllowed, "not through this proxy"
+	default:
+		if service = s.options.Routes.Match(r.Host, r.URL.Path); service != nil {
+			return service, 0, ""
+		}
+		status, reason = http.StatusNotFound, "no route for this host and path"
 	}
-	service := s.options.Routes.Match(r.Host, r.URL.Path)
-	if service == nil {
-		refuse(w, http.StatusNotFound, "no route for this host and path")
-		return
-	}
-	s.forward(w, r, body, service)
+	return s.options.Routes.unrouted, status, reason
 }
 
 // health answers as the user's health checks expect it.
@@ -48,32 +76,6 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body) // a client that left needs no answer
-	}
-}
-
-// forward takes a request through the attempt loop and accounts for it.
-func (s *Server) forward(w http.ResponseWriter, r *http.Request, body *requestBody, service *Service) {
-	began := time.Now()
-	counts := service.stats.begin()
-	x := newExchange(s, w, r, body, service)
-	var j journey
-	defer func() {
-		took := time.Since(began)
-		counts.end(x.status, took)
-		s.options.AccessLog.add(x, j, began, took)
-	}()
-	j = attempt(r.Context(), service, isIdempotent(r.Method), x)
-	switch {
-	case j.Fault == upstream.None:
-	case j.Started, j.Fault == upstream.ClientGone:
-		// A client that is still there must see that the response is not whole
-		// (RFC 9112 §8).
-		panic(http.ErrAbortHandler)
-	default:
-		body.answer(w.Header(), false)
-		status, reason := j.answer()
-		x.status = status
-		refuse(w, status, reason)
 	}
 }
 
@@ -112,7 +114,7 @@ func newExchange(s *Server, w http.ResponseWriter, r *http.Request, body *reques
 		Method: r.Method, Target: target(r), Host: r.Host,
 		Header: requestFields(fields, client{
 			address: r.RemoteAddr, scheme: "http", host: r.Host,
-			proto: fmt.Sprintf("%d.%d", r.ProtoMajor, r.ProtoMinor),
+			proto: fmt.Sprintf("%d.%d", r.ProtoMajor, r.ProtoMinor), body: body != nil,
 		}),
 		Length: r.ContentLength, Trailer: r.Trailer,
 	}
@@ -178,6 +180,12 @@ func (x *exchange) Relay(ctx context.Context) Result {
 	x.body.answer(h, true)
 	x.status = x.in.Status
 	x.w.WriteHeader(x.status)
+	if x.in.Length < 0 {
+		// What streams may begin late, and the head must not wait for it.
+		if err := x.control.Flush(); err != nil {
+			return x.clientFailed(err)
+		}
+	}
 	if r := x.relayBody(ctx); r.Fault != upstream.None {
 		return r
 	}

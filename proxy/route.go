@@ -37,13 +37,14 @@ type Route struct {
 type Table struct {
 	routes   []Route // the most particular first
 	services []*Service
+	unrouted *Service // accounts for requests that no service gets
 }
 
 // NewTable returns a table of the given routes, whatever their order: an exact
 // host goes before a wildcard, a longer one before a shorter, any host comes
 // last; within a host the longest prefix goes first.
 func NewTable(routes []Route) *Table {
-	t := &Table{routes: slices.Clone(routes)}
+	t := &Table{routes: slices.Clone(routes), unrouted: new(Service)}
 	slices.SortStableFunc(t.routes, func(a, b Route) int {
 		return cmp.Or(
 			cmp.Compare(rank(b.Host), rank(a.Host)),

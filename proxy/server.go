@@ -4,6 +4,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log"
@@ -42,6 +43,8 @@ type Server struct {
 	closing context.Context
 	close   context.CancelFunc
 	tunnels sync.WaitGroup
+	mu      sync.Mutex
+	closed  bool // no new tunnels
 }
 
 // maxRequestHead limits the head of a request, in bytes.
@@ -84,10 +87,32 @@ func (s *Server) Serve() error {
 // was.
 func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.http.Shutdown(ctx)
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	var waiting sync.WaitGroup
+	ended := make(chan struct{})
+	waiting.Go(func() { s.tunnels.Wait(); close(ended) })
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		err = cmp.Or(err, ctx.Err())
+	}
 	if err != nil {
 		err = errors.Join(err, s.http.Close())
 	}
 	s.close()
-	s.tunnels.Wait()
+	waiting.Wait()
 	return err
+}
+
+// beginTunnel counts a tunnel in, for which Shutdown then waits. It reports
+// whether there still may be new ones.
+func (s *Server) beginTunnel() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.tunnels.Add(1)
+	}
+	return !s.closed
 }

@@ -2,14 +2,18 @@ package proxy
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
 func TestARequestArrivesAsItWasSent(t *testing.T) {
@@ -117,7 +121,15 @@ func TestWebSocketsAreTunnelled(t *testing.T) {
 	if _, err := io.ReadFull(reader, echo); err != nil || string(echo) != "earlylate" {
 		t.Errorf("echoed %q, %v", echo, err)
 	}
-	// Shutdown, in the rig's cleanup, must end the tunnel that is still open.
+	// A shutdown waits for it as for any request, and then ends it.
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := r.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a shutdown with a tunnel open ended with %v", err)
+	}
+	if _, err := reader.ReadByte(); err == nil {
+		t.Error("the tunnel outlived the shutdown")
+	}
 }
 
 // SIGTERM's promise: what is under way finishes, nothing new is taken.
@@ -175,5 +187,68 @@ func TestListenTellsWhy(t *testing.T) {
 	_, err := Listen(t.Context(), Options{Address: r.Addr().String(), Logger: hclog.NewNullLogger()})
 	if err == nil || !strings.Contains(err.Error(), "address already in use") {
 		t.Errorf("a second listener on %s: %v", r.Addr(), err)
+	}
+}
+
+// What streams may have nothing to say at first; its head must not wait for
+// it, or a client that waits for the head waits for ever.
+func TestTheHeadOfAStreamComesAtOnce(t *testing.T) {
+	release := make(chan struct{})
+	r := newRig(t, Options{}, limits, backend(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush()
+		<-release
+		fmt.Fprint(w, "an event")
+	}))
+	response, err := r.client.Get(r.url)
+	close(release)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if body, err := io.ReadAll(response.Body); string(body) != "an event" || err != nil {
+		t.Errorf("the body is %q, %v", body, err)
+	}
+}
+
+// The commonest mistake is a wrong route, so what no service gets is counted
+// and logged all the same.
+func TestUnroutedRequestsAreAccountedFor(t *testing.T) {
+	lines := make(chan string, 2)
+	log := NewAccessLog(AccessCombined, lineWriter(lines))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- log.Run(ctx) }()
+	r := newRig(t, Options{Routes: NewTable(nil), AccessLog: log}, limits)
+	r.do(t, "GET", "/lost", nil)
+	if line := <-lines; !strings.Contains(line, `"GET /lost HTTP/1.1" 404`) {
+		t.Errorf("logged as %s", line)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	want := "# HELP rota_requests_total Requests answered, by class of status; none where the client left first. No service: no route.\n# TYPE rota_requests_total counter\n" +
+		"rota_requests_total{code=\"4xx\",service=\"\"} 1\n"
+	if err := testutil.CollectAndCompare(r.options.Routes, strings.NewReader(want), "rota_requests_total"); err != nil {
+		t.Error(err)
+	}
+}
+
+type lineWriter chan string
+
+func (l lineWriter) Write(p []byte) (int, error) {
+	l <- string(p)
+	return len(p), nil
+}
+
+// A body in front of another protocol: nobody could tell where that begins.
+func TestNoUpgradeBehindABody(t *testing.T) {
+	r := newRig(t, Options{}, limits, backend(t, func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.Header.Get("Upgrade"), r.Header.Get("Connection"))
+	}))
+	_, body := r.do(t, "POST", "/", strings.NewReader("body"), "Connection: Upgrade", "Upgrade: websocket")
+	if body != "" {
+		t.Errorf("the backend was asked for %q", body)
 	}
 }

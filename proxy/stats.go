@@ -40,6 +40,18 @@ func (s *serviceStats) begin() *shard {
 	return sh
 }
 
+// used reports whether a request has been answered.
+func (s *serviceStats) used() bool {
+	for i := range s.shards {
+		for class := range s.shards[i].classes {
+			if s.shards[i].classes[class].Load() > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func (s *serviceStats) fault(f upstream.Fault) { s.faults[f].Add(1) }
 
 // end counts a request that took d and was answered with status, 0 where the
@@ -60,7 +72,7 @@ func (sh *shard) end(status int, d time.Duration) {
 
 var (
 	requestsDesc = prometheus.NewDesc("rota_requests_total",
-		"Requests answered, by class of status; none where the client left first.", []string{"service", "code"}, nil)
+		"Requests answered, by class of status; none where the client left first. No service: no route.", []string{"service", "code"}, nil)
 	durationDesc = prometheus.NewDesc("rota_request_duration_seconds",
 		"Time from the head of the request to the end of the response.", []string{"service"}, nil)
 	inFlightDesc = prometheus.NewDesc("rota_requests_in_flight",
@@ -82,6 +94,9 @@ func (t *Table) Describe(out chan<- *prometheus.Desc) {
 func (t *Table) Collect(out chan<- prometheus.Metric) {
 	for _, s := range t.services {
 		s.collect(out)
+	}
+	if t.unrouted.stats.used() {
+		t.unrouted.collect(out)
 	}
 }
 

@@ -14,7 +14,10 @@ import (
 	"github.com/rota-lb/rota/upstream"
 )
 
-var errUnasked = errors.New("the backend changes to a protocol that nobody asked for")
+var (
+	errUnasked  = errors.New("the backend changes to a protocol that nobody asked for")
+	errStopping = errors.New("rota is stopping")
+)
 
 // tunnel joins the client with the backend after a 101, byte for byte, until
 // either of them ends (RFC 9110 §7.8).
@@ -23,7 +26,9 @@ func (x *exchange) tunnel() Result {
 	if asked := upgrade(x.out.Header); !ok || asked == "" || !x.in.Header.HasToken("Upgrade", asked) {
 		return Result{Fault: upstream.Malformed, Sent: true, Err: errUnasked}
 	}
-	x.server.tunnels.Add(1)
+	if !x.server.beginTunnel() {
+		return x.clientFailed(errStopping)
+	}
 	defer x.server.tunnels.Done()
 	conn, buffered, err := x.control.Hijack()
 	if err != nil {

@@ -188,7 +188,15 @@ func target(address, t string) *url.URL {
 func toMap(h http1.Header) http.Header {
 	m := make(http.Header, len(h)+1)
 	for _, f := range h {
-		m.Add(f.Name, f.Value)
+		switch name := http.CanonicalHeaderKey(f.Name); name {
+		case "Idempotency-Key", "X-Idempotency-Key":
+			// net/http takes these for leave to send a POST twice. In lower
+			// case it does not see them, and names mean the same in any.
+			name = strings.ToLower(name)
+			m[name] = append(m[name], f.Value)
+		default:
+			m[name] = append(m[name], f.Value)
+		}
 	}
 	if _, ok := m["User-Agent"]; !ok {
 		m["User-Agent"] = nil // or net/http would put in its own

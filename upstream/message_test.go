@@ -132,8 +132,12 @@ func TestTheHeadOfAResponse(t *testing.T) {
 	address := listen(t, says("HTTP/1.1 299 Fine\r\nB: 1\r\nSet-Cookie: a\r\nset-cookie: b\r\nContent-Length: 2\r\nContent-Encoding: gzip\r\n\r\nhi"))
 	response, body := answer(t, newClient(t, patient), address, get())
 	slices.SortStableFunc(response.Header, func(a, b http1.Field) int { return strings.Compare(a.Name, b.Name) })
-	want := "[{B 1} {Content-Encoding gzip} {Content-Length 2} {Set-Cookie a} {Set-Cookie b}]"
-	if got := fmt.Sprint(response.Header); got != want || response.Status != 299 || response.Length != 2 || body != "hi" {
+	want := "B: 1, Content-Encoding: gzip, Content-Length: 2, Set-Cookie: a, Set-Cookie: b"
+	var lines []string
+	for _, f := range response.Header {
+		lines = append(lines, f.Name+": "+f.Value)
+	}
+	if got := strings.Join(lines, ", "); got != want || response.Status != 299 || response.Length != 2 || body != "hi" {
 		t.Errorf("came as %d, length %d, %q\n%s, want\n%s", response.Status, response.Length, body, got, want)
 	}
 }
@@ -247,5 +251,17 @@ func TestATunnel(t *testing.T) {
 	echo := make([]byte, 5)
 	if _, err := io.ReadFull(tunnel, echo); err != nil || string(echo) != "hello" || response.Status != 101 {
 		t.Errorf("%d echoed %q, %v", response.Status, echo, err)
+	}
+}
+
+// net/http sends a request with this field once more when a connection breaks,
+// whatever its method. Whether to is not its decision.
+func TestAnIdempotencyKeyIsNoLeaveToRepeat(t *testing.T) {
+	m := toMap(http1.Header{{Name: "Idempotency-Key", Value: "1"}, {Name: "X-IDEMPOTENCY-KEY", Value: "2"}})
+	if m["Idempotency-Key"] != nil || m["X-Idempotency-Key"] != nil {
+		t.Errorf("net/http sees %v", m)
+	}
+	if fmt.Sprint(m["idempotency-key"], m["x-idempotency-key"]) != "[1] [2]" {
+		t.Errorf("the backend gets %v", m)
 	}
 }

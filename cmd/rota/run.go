@@ -16,8 +16,9 @@ import (
 // first answer from discovery, so that the first requests find someone on duty.
 const startGrace = 2 * time.Second
 
-// adminGrace is how long the last request to the admin listener may take.
-const adminGrace = time.Second
+// grace is how long the last words may take, once all requests are done: what
+// is left of the access log, an answer of the admin listener.
+const grace = time.Second
 
 // phase is where in its life a program is.
 type phase struct{ atomic.Int32 }
@@ -39,9 +40,14 @@ func (p *program) run(ctx context.Context, hangups <-chan os.Signal) error {
 	p.startWork(work, &background)
 	background.Go(func() { p.refuseReload(work, hangups) })
 
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	var admin errgroup.Group
 	if p.admin != nil {
-		admin.Go(p.admin.Serve)
+		admin.Go(func() error {
+			defer stop() // without it nobody sees what goes on
+			return p.admin.Serve()
+		})
 		p.logger.Info("admin listening", "address", p.admin.Addr().String())
 	}
 	err := p.serve(ctx)
@@ -50,9 +56,10 @@ func (p *program) run(ctx context.Context, hangups <-chan os.Signal) error {
 	background.Wait()
 	p.closeIdle()
 	if p.admin != nil {
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminGrace)
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 		defer cancel()
-		err = errors.Join(err, p.admin.Shutdown(last), admin.Wait())
+		p.admin.Shutdown(last)
+		err = errors.Join(err, admin.Wait())
 	}
 	return err
 }
@@ -63,11 +70,35 @@ func (p *program) startWork(ctx context.Context, all *sync.WaitGroup) {
 		all.Go(func() { s.source.Run(ctx, s.pool.Apply) })
 	}
 	if p.accessLog != nil {
-		all.Go(func() {
-			if err := p.accessLog.Run(ctx); err != nil {
-				p.logger.Error("the access log lost lines", "error", err)
-			}
-		})
+		all.Go(func() { p.runAccessLog(ctx) })
+	}
+}
+
+// runAccessLog returns soon after ctx is done, even where whoever should take
+// the lines does not.
+func (p *program) runAccessLog(ctx context.Context) {
+	ended := make(chan error, 1)
+	var log sync.WaitGroup // not waited for: a write that hangs can't be ended
+	log.Go(func() { ended <- p.accessLog.Run(ctx) })
+	select {
+	case err := <-ended:
+		p.logLost(err)
+		return
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case err := <-ended:
+		p.logLost(err)
+	case <-timer.C:
+		p.logger.Error("the access log lost lines: nobody takes them")
+	}
+}
+
+func (p *program) logLost(err error) {
+	if err != nil {
+		p.logger.Error("the access log lost lines", "error", err)
 	}
 }
 
