@@ -1,5 +1,3 @@
-// Package http1 holds the words of HTTP/1.1 that the carriers of requests
-// share.
 package http1
 
 import (
@@ -11,10 +9,13 @@ import (
 // §5.1).
 type Field struct {
 	Name, Value string
+	// ID is what Name is known as. Parsing sets it; a field made by hand may
+	// leave it out.
+	ID ID
 }
 
 // Is reports whether the field has the given name.
-func (f Field) Is(name string) bool { return strings.EqualFold(f.Name, name) }
+func (f Field) Is(name string) bool { return equalFold(f.Name, name) }
 
 // Header is a list of fields in the order of the message.
 type Header []Field
@@ -38,8 +39,8 @@ func (h Header) Tokens(name string) iter.Seq[string] {
 			if !f.Is(name) {
 				continue
 			}
-			for token := range strings.SplitSeq(f.Value, ",") {
-				if token = strings.Trim(token, " \t"); token != "" && !yield(token) {
+			for token, rest := member(f.Value); token != ""; token, rest = member(rest) {
+				if !yield(token) {
 					return
 				}
 			}
@@ -51,9 +52,21 @@ func (h Header) Tokens(name string) iter.Seq[string] {
 // given member, without regard to case.
 func (h Header) HasToken(name, token string) bool {
 	for t := range h.Tokens(name) {
-		if strings.EqualFold(t, token) {
+		if equalFold(t, token) {
 			return true
 		}
 	}
 	return false
+}
+
+// member returns the first member of a comma-separated list that is not empty,
+// and the rest of the list. "" is the end (RFC 9110 §5.6.1.2).
+func member(list string) (first, rest string) {
+	for list != "" {
+		first, list, _ = strings.Cut(list, ",")
+		if first = trim(first); first != "" {
+			return first, list
+		}
+	}
+	return "", ""
 }

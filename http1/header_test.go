@@ -107,6 +107,7 @@ func TestHasToken(t *testing.T) {
 		{"Connection", "keep-alive, X-Hop", false},
 		{"Connection", "trailers", false},
 		{"Connection", "", false},
+		{"Connection", "\u212Aeep-alive", false}, // only ASCII letters have a case here
 		{"Trailer", "trailers", false},
 	}
 	for _, tt := range tests {

@@ -1,0 +1,28 @@
+package http1
+
+import "testing"
+
+// typical is what a browser sends: ten fields.
+const typical = "GET /assets/app.js?v=20240501 HTTP/1.1\r\n" +
+	"Host: www.example.com\r\n" +
+	"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n" +
+	"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n" +
+	"Accept-Language: en-US,en;q=0.5\r\n" +
+	"Accept-Encoding: gzip, deflate, br, zstd\r\n" +
+	"Referer: https://www.example.com/where/from\r\n" +
+	"Cookie: session=0123456789abcdef0123456789abcdef; theme=dark\r\n" +
+	"Connection: keep-alive\r\n" +
+	"Sec-Fetch-Mode: navigate\r\n" +
+	"Priority: u=0, i\r\n\r\n"
+
+func BenchmarkRequest(b *testing.B) {
+	head, l := []byte(typical), DefaultLimits()
+	var r Request
+	b.SetBytes(int64(len(head)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if n, err := r.Parse(head, &l); n != len(head) || err != nil {
+			b.Fatal(n, err)
+		}
+	}
+}
