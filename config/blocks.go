@@ -77,8 +77,18 @@ func (d *draft) root() *body {
 			{name: "route", form: many, open: d.route,
 				doc: "Which requests go to which service. The order of routes does not matter, the most particular one wins: an exact host before one with `*`, that before any host; then the longest prefix. With one service the block may be left out: it gets every request."},
 		},
+		elsewhere: map[string]string{
+			"discover": inService, "balance": inService, "health_check": inService, "timeouts": inService,
+		},
+		instead: map[string]string{"upstream": asService, "backend": asService, "server": asService},
 	}
 }
+
+// Where people who know other programs look for what a service block has.
+const (
+	inService = "a service block"
+	asService = `backends are described in a service block: service "NAME" { … }`
+)
 
 func (d *draft) listen(s *section) *body {
 	p := &placed[Listen]{at: s}
@@ -121,7 +131,8 @@ func (d *draft) accessLog(*section) *body {
 
 func (d *draft) consulBody() *body {
 	c := &d.cfg.Consul
-	return &body{fields: []field{
+	const token = "write it into a file and name that with token_file, or set CONSUL_HTTP_TOKEN"
+	return &body{instead: map[string]string{"token": token}, fields: []field{
 		text("address", &c.Address, "", orEmpty(parseConsulAddress), "host and port of the agent, or its URL: http, https or unix"),
 		text("token_file", &c.TokenFile, "", d.path, "file that holds the ACL token; it is read again when it changes"),
 		text("datacenter", &c.Datacenter, "", nil, "datacenter to ask for; the agent's own if empty"),
@@ -150,7 +161,14 @@ func (d *draft) service(s *section) *body {
 	}
 	consul := func(*section) *body { return viaConsul(&v.Discover, s.label) }
 	consul(nil) // what holds unless there is a discover block
+	elsewhere := map[string]string{"urls": `discover "static"`, "name": `discover "consul"`, "tags": `discover "consul"`}
 	check, timeouts := healthCheckBody(&v.HealthCheck), timeoutsBody(&v.Timeouts)
+	for _, f := range check.fields {
+		elsewhere[f.name] = "health_check"
+	}
+	for _, f := range timeouts.fields {
+		elsewhere[f.name] = "timeouts"
+	}
 	return &body{
 		fields: []field{
 			text("balance", &v.Balance, "round_robin", parseBalance, "how a backend is picked: "+alternatives(balances)),
@@ -166,7 +184,8 @@ func (d *draft) service(s *section) *body {
 			{name: "timeouts", form: once, open: func(*section) *body { return timeouts },
 				doc: "How long the backend may take to get on. These are for progress, not for whole requests: a long download is not cut."},
 		},
-		later: []string{"retry", "outlier", "circuit_breaker", "slow_start", "rate_limit", "tls", "locality"},
+		elsewhere: elsewhere,
+		later:     []string{"retry", "outlier", "circuit_breaker", "slow_start", "rate_limit", "tls", "locality"},
 	}
 }
 

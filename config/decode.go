@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -77,6 +78,11 @@ func (d *decoder) parse() (b hcl.Body, ok bool) {
 		file, diags = hclsyntax.ParseConfig(d.src, d.filename, hcl.InitialPos)
 	}
 	if diags.HasErrors() {
+		if !d.isJSON && bytes.HasPrefix(bytes.TrimSpace(d.src), []byte("{")) {
+			start := hcl.Range{Start: hcl.InitialPos, End: hcl.InitialPos}
+			d.report(start, "name the file .json", "this looks like JSON")
+			return nil, false
+		}
 		// What follows a syntax error is guesswork: one at a time.
 		d.foreign(diags[:1])
 		return nil, false

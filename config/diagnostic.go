@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -96,9 +97,25 @@ func (d *Diagnostic) locate(src []byte) {
 	lineStart := bytes.LastIndexByte(src[:start], '\n') + 1
 	line, _, _ := bytes.Cut(src[lineStart:], []byte("\n"))
 	line = bytes.TrimSuffix(line, []byte("\r"))
-	d.line = string(line)
+	d.line = redacted(string(line))
 	// Only the first line of a longer range is shown.
-	d.marked = [2]int{min(start-lineStart, len(line)), min(end-lineStart, len(line))}
+	d.marked = [2]int{min(start-lineStart, len(d.line)), min(end-lineStart, len(d.line))}
+}
+
+// tokenValue is a token and its value, of which the submatch is the secret.
+var tokenValue = regexp.MustCompile(`(?i)token"?(?:\s*[=:]\s*|\s+)(?:"((?:[^"\\]|\\.)*)"?|([^\s"{}]+))`)
+
+// redacted is a line without the tokens in it. They have no place in the file,
+// so a message may well be about one, and messages end up in logs. What comes
+// after one stays where it is.
+func redacted(line string) string {
+	b := []byte(line)
+	for _, m := range tokenValue.FindAllStringSubmatchIndex(line, -1) {
+		for i := max(m[2], m[4]); i < max(m[3], m[5]); i++ {
+			b[i] = '*'
+		}
+	}
+	return string(b)
 }
 
 // printable gives the runes of s with those replaced that could move a

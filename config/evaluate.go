@@ -82,7 +82,13 @@ func (d *decoder) store(at hcl.Range, f field, s *section, value cty.Value) {
 		d.wrongType(at, f, s, what, value, d.quoted(at, unit, f, value))
 		return
 	}
-	if err := f.set(value); err != nil {
+	err := f.set(value)
+	if err != nil || startsAsVariable(value) {
+		if d.shellVariable(at, f, s) {
+			return
+		}
+	}
+	if err != nil {
 		s.bad[f.name] = true
 		hint := ""
 		if wrong := new(fault); errors.As(err, &wrong) {

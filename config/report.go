@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -40,6 +41,10 @@ func (d *decoder) unknown(what, name string, at hcl.Range, to *body, s *section)
 	switch {
 	case slices.Contains(to.later, name):
 		d.report(at, "leave it out", "%s%s is not available in this version", name, s.of())
+	case to.elsewhere[name] != "":
+		d.report(at, "", "%q belongs in %s, not%s", name, to.elsewhere[name], cmp.Or(strings.TrimPrefix(s.of(), " in"), " at the top level"))
+	case to.instead[name] != "":
+		d.report(at, to.instead[name], "unknown %s %q%s", what, name, s.of())
 	case s.elsewhere[name] != "":
 		d.report(at, "", "%q goes with %s, not%s", name, s.elsewhere[name], strings.TrimPrefix(s.of(), " in"))
 	case isField:
@@ -109,8 +114,7 @@ func (d *decoder) foreign(diags hcl.Diagnostics) {
 		ours := new(fault)
 		switch expr := diag.Expression.(type) {
 		case *hclsyntax.ScopeTraversalExpr: // there are no variables
-			word := string(expr.Range().SliceBytes(d.src))
-			d.report(expr.Range(), "write "+strconv.Quote(word), "%s: text goes in quotes", word)
+			d.variable(expr)
 			continue
 		case *hclsyntax.FunctionCallExpr:
 			if isCall && errors.As(call.FunctionCallError(), &ours) {

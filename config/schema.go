@@ -17,8 +17,12 @@ import (
 type body struct {
 	fields []field
 	blocks []block
-	later  []string                 // blocks that are known to come
-	check  func(*decoder, *section) // judges the filled body as a whole; may be nil
+	later  []string // blocks that are known to come
+	// elsewhere are names that are looked for here, with the block that has them.
+	elsewhere map[string]string
+	// instead are names from other programs, with what is written here instead.
+	instead map[string]string
+	check   func(*decoder, *section) // judges the filled body as a whole; may be nil
 }
 
 // A block describes one block in a body. A block of several kinds is described

@@ -1,3 +1,3 @@
-upstream "web" {
+cluster "web" {
   server = "localhost:8081"
 }

@@ -1,0 +1,5 @@
+consul {
+  token: "d7b9f5a2"
+}
+
+service "web" {}
