@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -66,7 +67,19 @@ type Client struct {
 
 	blockFor     time.Duration
 	answerWithin time.Duration
+
+	sources atomic.Int64  // made so far
+	slots   chan struct{} // one for each request under way
 }
+
+// An agent takes 200 connections from one address by default
+// (limits.http_max_conns_per_client), and without TLS each open query needs one.
+// A few are left for others on this machine.
+const maxRequests = 180
+
+// blockBriefly replaces blockFor where there are more sources than may ask at
+// once, so that each has its turn soon.
+const blockBriefly = time.Second
 
 // Watch names the instances that a source tells.
 type Watch struct {
@@ -130,6 +143,7 @@ func NewClient(o Options) (*Client, error) {
 		logger:       logger,
 		blockFor:     blockFor,
 		answerWithin: answerWithin,
+		slots:        make(chan struct{}, maxRequests),
 	}, nil
 }
 
@@ -137,6 +151,7 @@ func NewClient(o Options) (*Client, error) {
 // request open.
 func (c *Client) Source(w Watch) discovery.Source {
 	w.Tags = slices.Clone(w.Tags)
+	c.sources.Add(1)
 	return &source{
 		ask: func(ctx context.Context, index uint64) ([]*api.ServiceEntry, *api.QueryMeta, error) {
 			return c.ask(ctx, w.Service, index)
@@ -152,15 +167,25 @@ func (c *Client) Source(w Watch) discovery.Source {
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
 // ask asks for the service's instances: at once for index 0, else when there is
-// something newer than the index, or after a while. It returns in bounded time.
+// something newer than the index, or after a while. Once it has a slot among the
+// requests under way, it returns in bounded time.
 func (c *Client) ask(ctx context.Context, service string, index uint64) ([]*api.ServiceEntry, *api.QueryMeta, error) {
 	// A stale answer may come from any server, so one without a leader will do.
 	query := &api.QueryOptions{AllowStale: true, WaitIndex: index}
 	limit := c.answerWithin
 	if index > 0 {
 		query.WaitTime = c.blockFor
+		if c.sources.Load() > int64(cap(c.slots)) {
+			query.WaitTime = min(c.blockFor, blockBriefly)
+		}
 		// Consul waits up to a sixteenth longer, to spread its load.
-		limit += c.blockFor + c.blockFor/16
+		limit += query.WaitTime + query.WaitTime/16
+	}
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
 	}
 	if c.tokenFile != "" {
 		token, err := readToken(c.tokenFile)
