@@ -167,8 +167,8 @@ func (d documented) View() pool.View {
 	return pool.View{
 		Service: "web", Source: "consul", News: pool.News{Heard: d.now.Add(-1200 * time.Millisecond)},
 		Endpoints: []*pool.Endpoint{
-			{Name: "web-1", Address: busy.Address(), Weight: 1, State: pool.Serving, Live: busy},
-			{Name: "web-2", Address: "10.0.0.2:8081", Weight: 1, State: pool.Ejected,
+			{ID: "dc1/node-1/web-1", Name: "web-1", Address: busy.Address(), Weight: 1, State: pool.Serving, Live: busy},
+			{ID: "dc1/node-2/web-2", Name: "web-2", Address: "10.0.0.2:8081", Weight: 1, State: pool.Ejected,
 				Reasons: []pool.Reason{pool.CheckFailed}, LastError: "connection refused",
 				Live: balancer.NewEndpoint("web-2", "10.0.0.2:8081", nil)},
 		},

@@ -98,10 +98,14 @@ func (l *load) request(method string) (name string, err error) {
 
 // pass waits until so many more requests have been answered.
 func (l *load) pass(n int) {
+	alarm := time.AfterFunc(patience+2*time.Minute, l.changed.Broadcast)
+	defer alarm.Stop()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for until := l.total + n; l.total < until; {
-		l.changed.Wait()
+	for began, until := time.Now(), l.total+n; l.total < until; l.changed.Wait() {
+		if time.Since(began) > patience+2*time.Minute {
+			panic("the load has stopped getting answers")
+		}
 	}
 }
 
