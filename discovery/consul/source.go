@@ -30,7 +30,7 @@ func (s *source) Run(ctx context.Context, publish func(discovery.Update)) {
 			return
 		}
 		update, isNews := k.learn(entries, meta, err)
-		log.observe(update.Err)
+		log.observe(update.Err, k.known)
 		if isNews {
 			publish(update)
 		}
@@ -67,7 +67,9 @@ type reporter struct {
 	last string // the error's text; "" while all is well
 }
 
-func (r *reporter) observe(err error) {
+// observe takes in how a request ended, and whether any list is known by then:
+// who reads that instances stay must not look for some that never came.
+func (r *reporter) observe(err error, known bool) {
 	if err == nil {
 		if r.last != "" {
 			r.log.Info("discovery from Consul works again")
@@ -77,6 +79,10 @@ func (r *reporter) observe(err error) {
 	}
 	if text := err.Error(); text != r.last {
 		r.last = text
-		r.log.Warn("discovery from Consul fails; the last known instances stay", "error", text)
+		message := "discovery from Consul fails; no instances are known yet"
+		if known {
+			message = "discovery from Consul fails; the last known instances stay"
+		}
+		r.log.Warn(message, "error", text)
 	}
 }

@@ -154,11 +154,13 @@ func TestRunLogsWhatBeginsAndEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refused, denied := event{err: errors.New("refused")}, event{err: errors.New("denied")}
 		s := &script{events: []event{
-			{index: 1}, refused, refused, refused, denied, denied, {index: 2}, {index: 3, names: "a"}, refused, {index: 1},
+			refused, refused, {index: 1}, refused, refused, refused, denied, denied, {index: 2}, {index: 3, names: "a"}, refused, {index: 1},
 		}}
 		var log bytes.Buffer
 		s.play(t, hclog.New(&hclog.LoggerOptions{Output: &log, DisableTime: true}), 0, time.Minute)
-		want := `[WARN]  discovery from Consul fails; the last known instances stay: service=web error=refused
+		want := `[WARN]  discovery from Consul fails; no instances are known yet: service=web error=refused
+[INFO]  discovery from Consul works again: service=web
+[WARN]  discovery from Consul fails; the last known instances stay: service=web error=refused
 [WARN]  discovery from Consul fails; the last known instances stay: service=web error=denied
 [INFO]  discovery from Consul works again: service=web
 [WARN]  discovery from Consul fails; the last known instances stay: service=web error=refused
