@@ -24,19 +24,22 @@ Try, in another terminal in this folder:
   while sleep 0.2; do curl -s localhost:{{.HTTP}}; done
 
   # a fourth backend registers itself and is in at once
-  {{.Env}}bin/backend -listen {{.Next}} -id web-4
+  {{.Env}}bin/backend -listen {{.Next}} -id web-4 &
 
   # {{.Stop.Name}} leaves in good order: no request is lost
   kill {{.Stop.PID}}
 
   # {{.Kill.Name}} just dies: its requests go elsewhere; and then it comes back
   kill -9 {{.Kill.PID}}
-  {{.Env}}bin/backend {{.Kill.Args}}
+  {{.Env}}bin/backend {{.Kill.Args}} &
 
   # Consul hangs for a minute: nobody notices
   kill -STOP {{.Consul}}; sleep 60; kill -CONT {{.Consul}}
 
 Consul's own view, in a browser: http://localhost:{{.UI}}/ui
+BACKEND_PID is one of{{range .Backends}} {{.PID}} ({{.Name}}){{end}}; CONSUL_PID is {{.Consul}}.
+What you start yourself, you stop yourself: the two backends above with
+  kill %1 %2
 Ctrl-C stops everything that was started here.
 
 `
@@ -52,19 +55,24 @@ func (d *demo) guide(w io.Writer) {
 	describe := func(i int) backend {
 		return backend{d.backends[i].name, strings.Join(d.ports.backendArgs(i), " "), d.backends[i].cmd.Process.Pid}
 	}
+	var all []backend
+	for i := range d.backends {
+		all = append(all, describe(i))
+	}
 	env := ""
 	if _, other := os.LookupEnv("CONSUL_HTTP_ADDR"); other || d.ports.consul != 8500 {
 		env = "CONSUL_HTTP_ADDR=" + loopback(d.ports.consul) + " "
 	}
 	guideTemplate.Execute(w, map[string]any{
-		"HTTP":   d.ports.http,
-		"Admin":  d.ports.admin,
-		"UI":     d.ports.consul,
-		"Env":    env,
-		"Next":   loopback(d.ports.backend + backendCount),
-		"Stop":   describe(0),
-		"Kill":   describe(1),
-		"Consul": d.consul.cmd.Process.Pid,
+		"Backends": all,
+		"HTTP":     d.ports.http,
+		"Admin":    d.ports.admin,
+		"UI":       d.ports.consul,
+		"Env":      env,
+		"Next":     loopback(d.ports.backend + backendCount),
+		"Stop":     describe(0),
+		"Kill":     describe(1),
+		"Consul":   d.consul.cmd.Process.Pid,
 	})
 }
 

@@ -71,7 +71,8 @@ func (d *demo) run(ctx context.Context) error {
 		return interrupted(ctx, err)
 	}
 	d.out.say("building rota and the sample backend")
-	if _, err := output(ctx, os.Stderr, "go", "build", "-o", "bin/", "./cmd/rota", "./examples/backend"); err != nil {
+	// As everybody builds them: with the version in it, above all.
+	if _, err := output(ctx, os.Stderr, "make", "-s", "build"); err != nil {
 		return interrupted(ctx, err)
 	}
 	if err := d.start(ctx, consul); err != nil {

@@ -40,7 +40,40 @@ func parsePorts(args []string, stderr io.Writer) (ports, error) {
 		fmt.Fprintln(stderr, err)
 		return p, err
 	}
+	if err := p.inRange(); err != nil {
+		fmt.Fprintln(stderr, err)
+		return p, err
+	}
 	return p, nil
+}
+
+// flagValue is a flag and the port that it sets.
+type flagValue struct {
+	flag string
+	port *int
+	last int // the highest that it may be
+}
+
+func (p *ports) flags() []flagValue {
+	const highest = 65535
+	return []flagValue{
+		{"--port", &p.http, highest},
+		{"--admin-port", &p.admin, highest},
+		{"--consul-port", &p.consul, highest},
+		{"--backend-port", &p.backend, highest + 1 - backendCount},
+	}
+}
+
+// inRange names the ports that are none. Port 0 would be any: nobody could say
+// beforehand what to try.
+func (p ports) inRange() error {
+	var wrong []error
+	for _, f := range p.flags() {
+		if *f.port < 1 || *f.port > f.last {
+			wrong = append(wrong, fmt.Errorf("%s %d: give a number from 1 to %d", f.flag, *f.port, f.last))
+		}
+	}
+	return errors.Join(wrong...)
 }
 
 // listener is one address that a program of the demo is going to serve on.
@@ -62,27 +95,69 @@ func (p ports) listeners() []listener {
 	return all
 }
 
-// check names every address that can't be had, and what to do about it.
+// check names every address that can't be had, and what to do about them all.
 func (p ports) check() error {
-	var taken []error
+	taken, move := p.conflicts()
+	if taken == nil {
+		return nil
+	}
+	if other, ok := p.others(move); ok {
+		taken = append(taken, fmt.Errorf("free what is taken, or use ports that are free just now:\n\tmake demo ARGS=%q", other.arguments()))
+	}
+	return errors.Join(taken...)
+}
+
+// conflicts returns what is wrong with each address that can't be had, and the
+// flags that would move those elsewhere.
+func (p ports) conflicts() (taken []error, move []string) {
 	var owners []string
 	for _, l := range p.listeners() {
 		_, port, _ := net.SplitHostPort(l.address)
-		if i := slices.Index(owners, port); i >= 0 {
+		if slices.Contains(owners, port) {
 			taken = append(taken, fmt.Errorf("port %s is wanted twice: give %s another with %s", port, l.owner, l.flag))
+			move = append(move, l.flag)
 			continue
 		}
 		owners = append(owners, port)
 		probe, err := net.Listen("tcp", l.address)
 		if err != nil {
-			taken = append(taken, fmt.Errorf(
-				"port %s, for %s, can't be had: %w\n\tfree it, or take another: make demo ARGS=\"%s PORT\"",
-				port, l.owner, reason(err), l.flag))
+			taken = append(taken, fmt.Errorf("port %s, for %s, can't be had: %w", port, l.owner, reason(err)))
+			move = append(move, l.flag)
 			continue
 		}
 		probe.Close()
 	}
-	return errors.Join(taken...)
+	return taken, move
+}
+
+// others returns ports of which all can be had, by moving those of some flags
+// up.
+func (p ports) others(move []string) (other ports, ok bool) {
+	const step, tries = 10, 100
+	for range tries {
+		for _, f := range p.flags() {
+			if slices.Contains(move, f.flag) {
+				*f.port += step
+			}
+		}
+		if p.inRange() != nil {
+			break
+		}
+		var taken []error
+		if taken, move = p.conflicts(); taken == nil {
+			return p, true
+		}
+	}
+	return p, false
+}
+
+// arguments is how the ports are asked for.
+func (p ports) arguments() string {
+	var args []string
+	for _, f := range p.flags() {
+		args = append(args, f.flag, strconv.Itoa(*f.port))
+	}
+	return strings.Join(args, " ")
 }
 
 // reason is what the system said, without our own call around it.

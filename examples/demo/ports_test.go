@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -41,6 +43,12 @@ func TestParsePorts(t *testing.T) {
 		{"--port x", ports{}, false},
 		{"--ports 1", ports{}, false},
 		{"8090", ports{}, false},
+		{"--port 0", ports{}, false},
+		{"--admin-port -1", ports{}, false},
+		{"--consul-port 65535", ports{8080, 9080, 65535, 8081}, true},
+		{"--consul-port 65536", ports{}, false},
+		{"--backend-port 65533", ports{8080, 9080, 8500, 65533}, true},
+		{"--backend-port 65534", ports{}, false},
 	}
 	for _, tt := range tests {
 		var told strings.Builder
@@ -74,15 +82,45 @@ func TestTakenPorts(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = free.check()
-		want := fmt.Sprintf("port %d, for %s, can't be had: bind: address already in use\n"+
-			"\tfree it, or take another: make demo ARGS=\"%s PORT\"", tt.port, tt.owner, tt.flag)
-		if err == nil || err.Error() != want {
-			t.Errorf("got %v\nwant %s", err, want)
+		want := fmt.Sprintf("port %d, for %s, can't be had: bind: address already in use\n", tt.port, tt.owner)
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Fatalf("got %v\nwant %s", err, want)
 		}
+		checkAdvice(t, err, free, tt.flag)
 		l.Close()
 	}
 	if err := free.check(); err != nil {
 		t.Errorf("the check keeps ports to itself: %v", err)
+	}
+}
+
+// checkAdvice checks that an error of check ends in one command that would
+// work, and that moves nothing but what this flag does.
+func checkAdvice(t *testing.T, err error, from ports, flag string) {
+	t.Helper()
+	_, quoted, _ := strings.Cut(err.Error(), "make demo ARGS=")
+	args, unquoteErr := strconv.Unquote(quoted)
+	if unquoteErr != nil {
+		t.Fatalf("no command at the end of: %v", err)
+	}
+	to, parseErr := parsePorts(strings.Fields(args), io.Discard)
+	if err := errors.Join(parseErr, to.check()); err != nil {
+		t.Errorf("advised of %q: %v", args, err)
+	}
+	for i, f := range to.flags() {
+		if moved := *f.port != *from.flags()[i].port; moved != (f.flag == flag) {
+			t.Errorf("advised of %q: want another %s and the rest as it was", args, flag)
+		}
+	}
+}
+
+// Where there is nothing above, nothing is advised.
+func TestNoAdvice(t *testing.T) {
+	p := freePorts(t)
+	p.admin, p.http = 65530, 65530
+	err := p.check()
+	if err == nil || strings.Contains(err.Error(), "make demo") {
+		t.Errorf("got %v, want the trouble alone", err)
 	}
 }
 
@@ -99,13 +137,16 @@ func TestAllTakenPortsAtOnce(t *testing.T) {
 	if err == nil || strings.Count(err.Error(), "already in use") != 2 {
 		t.Errorf("got %v, want two ports", err)
 	}
+	if strings.Count(err.Error(), "make demo") != 1 {
+		t.Errorf("got %v, want one command", err)
+	}
 }
 
 func TestPortWantedTwice(t *testing.T) {
 	p := freePorts(t)
 	p.consul = p.backend + 1
-	want := fmt.Sprintf("port %d is wanted twice: give web-2 another with --backend-port", p.consul)
-	if err := p.check(); err == nil || err.Error() != want {
+	want := fmt.Sprintf("port %d is wanted twice: give web-2 another with --backend-port\n", p.consul)
+	if err := p.check(); err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
@@ -157,17 +198,18 @@ func TestGuide(t *testing.T) {
 	unsetenv(t, "CONSUL_HTTP_ADDR")
 	contains(t, lines(),
 		"\n  curl localhost:8080\n", "\n  curl localhost:8080/health\n", "\n  curl localhost:9080/metrics\n",
-		"http://localhost:8500/ui\n", "\n  bin/backend -listen 127.0.0.1:8084 -id web-4\n",
-		"\n  kill 20\n", "\n  kill -9 21\n", "\n  bin/backend -listen 127.0.0.1:8082 -id web-2\n",
-		"\n  kill -STOP 10; sleep 60; kill -CONT 10\n")
+		"http://localhost:8500/ui\n", "\n  bin/backend -listen 127.0.0.1:8084 -id web-4 &\n",
+		"\n  kill 20\n", "\n  kill -9 21\n", "\n  bin/backend -listen 127.0.0.1:8082 -id web-2 &\n",
+		"\n  kill -STOP 10; sleep 60; kill -CONT 10\n", "BACKEND_PID is one of 20 (web-1) 21 (web-2) 22 (web-3); CONSUL_PID is 10.\n",
+		"you stop yourself", "\n  kill %1 %2\n")
 
 	t.Setenv("CONSUL_HTTP_ADDR", "consul.example:8500")
-	contains(t, lines(), "\n  CONSUL_HTTP_ADDR=127.0.0.1:8500 bin/backend -listen 127.0.0.1:8084 -id web-4\n")
+	contains(t, lines(), "\n  CONSUL_HTTP_ADDR=127.0.0.1:8500 bin/backend -listen 127.0.0.1:8084 -id web-4 &\n")
 
 	unsetenv(t, "CONSUL_HTTP_ADDR")
 	d.ports = ports{http: 1, admin: 2, consul: 3, backend: 4}
 	contains(t, lines(), "\n  curl localhost:1\n", "\n  curl localhost:2/metrics\n", "localhost:3/ui\n",
-		"\n  CONSUL_HTTP_ADDR=127.0.0.1:3 bin/backend -listen 127.0.0.1:7 -id web-4\n")
+		"\n  CONSUL_HTTP_ADDR=127.0.0.1:3 bin/backend -listen 127.0.0.1:7 -id web-4 &\n")
 }
 
 func TestConfig(t *testing.T) {
