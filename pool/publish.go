@@ -29,6 +29,18 @@ func (w *writer) publish() {
 	}
 	w.service.view.Store(&view)
 	w.logOutage(len(next) == 0)
+	for _, c := range w.changes {
+		w.service.options.Logger.Log(c.level, c.message, c.args...)
+	}
+	w.changes = w.changes[:0]
+}
+
+// change is a line for the log. It waits for the publication, so that what the
+// log says is so.
+type change struct {
+	level   hclog.Level
+	message string
+	args    []any
 }
 
 // logOutage tells when a service has nobody left to serve it, and when that is
@@ -42,7 +54,8 @@ func (w *writer) logOutage(out bool) {
 	if out {
 		level, message = hclog.Warn, "nobody is on duty: requests get 503"
 	}
-	w.service.options.Logger.Log(level, message, "service", w.service.options.Name, "registered", len(w.order))
+	args := []any{"service", w.service.options.Name, "registered", len(w.order)}
+	w.changes = append(w.changes, change{level, message, args})
 }
 
 // eligible returns the members that get traffic. Where none serves, those that
@@ -64,7 +77,7 @@ func (w *writer) eligible() []balancer.Member {
 	return lastResort
 }
 
-// rejudge derives the state of a member anew and logs it when it changed.
+// rejudge derives the state of a member anew and notes a change for the log.
 func (w *writer) rejudge(m *member) {
 	state, reasons := judge(m.facts)
 	before := m.view
@@ -90,7 +103,7 @@ func (w *writer) rejudge(m *member) {
 		level = hclog.Warn
 		args = append(args, "error", m.lastError)
 	}
-	w.service.options.Logger.Log(level, "endpoint "+string(state), args...)
+	w.changes = append(w.changes, change{level, "endpoint " + string(state), args})
 }
 
 // logRejected tells of instances that can't be used, once for each.

@@ -31,6 +31,7 @@ type writer struct {
 	turn    balancer.Turn
 	started bool // the first set has been applied
 	leaving int  // members that are gone and not removed yet
+	changes []change
 	out     bool // nobody is on duty, and that was told
 	stale   bool // something that the published snapshots show has changed
 }
