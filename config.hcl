@@ -59,7 +59,7 @@ service "web" {
 
   # Instead of Consul, a list:
   # discover "static" {
-  #   urls = ["http://localhost:8081", "http://localhost:8082"]
+  #   urls = ["http://localhost:8081", "http://localhost:8082"] # or without a port: 80
   # }
 
   balance = "round_robin" # or least_request, random

@@ -1,5 +1,8 @@
 # Two backends that are always the same, without Consul: requests to port 8080
-# go to each of them in turn, as long as it is healthy.
+# go to each of them in turn, as long as it is healthy. To try it, start two:
+#
+#   bin/backend -listen 127.0.0.1:8081 &
+#   bin/backend -listen 127.0.0.1:8082 &
 
 listen "http" {
   address       = ":8080"
