@@ -21,6 +21,23 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
+func TestNoAllocationsForResponses(t *testing.T) {
+	var r Response
+	for name, head := range map[string]string{
+		"a typical response":  typicalResponse,
+		"a chunked one":       answer("200 OK", "Transfer-Encoding: chunked", "Trailer: a"),
+		"an upgrade":          answer("101 ", "Connection: Upgrade", "Upgrade: websocket"),
+		"a malformed one":     answer("200 OK", "Content-Length: 5", "Content-Length: 6"),
+		"until the close":     answer("200 OK", "Connection: close"),
+		"what is not HTTP":    "SSH-2.0-OpenSSH_9.2\r\n",
+		"an unfinished one ":  typicalResponse[:50],
+		"one with early data": answer("103 Early Hints", "Link: </style.css>; rel=preload"),
+	} {
+		in := []byte(head)
+		allocates(t, name, func() { _, _ = r.Parse(in, "GET", &defaults) })
+	}
+}
+
 // allocates complains where f allocates after its first run.
 func allocates(t *testing.T, name string, f func()) {
 	t.Helper()

@@ -26,3 +26,25 @@ func BenchmarkRequest(b *testing.B) {
 		}
 	}
 }
+
+// typicalResponse is what an application server sends.
+const typicalResponse = "HTTP/1.1 200 OK\r\n" +
+	"Server: nginx/1.26.0\r\n" +
+	"Date: Wed, 01 May 2024 12:00:00 GMT\r\n" +
+	"Content-Type: application/json; charset=utf-8\r\n" +
+	"Content-Length: 128\r\n" +
+	"Connection: keep-alive\r\n" +
+	"Cache-Control: no-cache, private\r\n" +
+	"X-Request-Id: 6d0c1a8e-3f1b-4a47-9a57-1f0a3c1f8f4e\r\n\r\n"
+
+func BenchmarkResponse(b *testing.B) {
+	head, l := []byte(typicalResponse), DefaultLimits()
+	var r Response
+	b.SetBytes(int64(len(head)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if n, err := r.Parse(head, "GET", &l); n != len(head) || err != nil {
+			b.Fatal(n, err)
+		}
+	}
+}

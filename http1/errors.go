@@ -62,3 +62,9 @@ var (
 	errCoding       = &Error{501, "transfer coding not supported", "RFC 9112 §6.1"}
 	errTrailerNames = &Error{400, "Trailer announces framing", "RFC 9110 §6.5.1"}
 )
+
+// What a status line may have wrong.
+var (
+	errStatusLine = &Error{400, "malformed status line", "RFC 9112 §4"}
+	errStatusLong = &Error{400, "status line too long", "RFC 9112 §4"}
+)

@@ -21,6 +21,45 @@ func (h *Head) frameRequest(n *notes) error {
 	}
 }
 
+// frameResponse finds the end of the body of a response to a request with the
+// given method (RFC 9112 §6.3).
+func (h *Head) frameResponse(n *notes, method string, status int) error {
+	if n.codings > 0 {
+		if err := h.frameCoded(n); err != nil {
+			return err
+		}
+	} else if n.lengths > 0 {
+		// Equal ones are one: there are servers that send theirs beside that of
+		// the program they run.
+		if n.differ {
+			return errLengths
+		}
+		if err := h.frameSized(n); err != nil {
+			return err
+		}
+	}
+	switch {
+	case method == "CONNECT" && status/100 == 2:
+		h.Framing, h.Length = UntilClose, -1 // §6.3, case 2: a tunnel
+	case status == 204 || status < 200:
+		// §6.3, case 1. Neither may announce a body (RFC 9110 §8.6, RFC 9112
+		// §6.1): who does may also send it, and then the next response would
+		// not begin where we look for it.
+		if h.Framing == Chunked || h.Length > 0 {
+			h.KeepAlive = false
+		}
+		h.Framing, h.Length = NoBody, 0
+	case method == "HEAD" || status == 304:
+		h.Framing, h.Length = NoBody, 0 // §6.3, case 1: as in the answer to GET
+	case h.Framing == NoBody:
+		h.Framing, h.Length = UntilClose, -1 // §6.3, case 8
+	}
+	if h.Framing == UntilClose || status == 101 {
+		h.KeepAlive = false
+	}
+	return nil
+}
+
 // frameCoded judges a message with Transfer-Encoding. The only coding we know
 // is chunked.
 func (h *Head) frameCoded(n *notes) error {

@@ -66,6 +66,52 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
+// FuzzResponse does the same for responses.
+func FuzzResponse(f *testing.F) {
+	for _, tt := range acceptedResponses {
+		f.Add([]byte(tt.in), tt.method == "HEAD")
+	}
+	for _, tt := range refusedResponses {
+		f.Add([]byte(tt.in), false)
+	}
+	f.Fuzz(func(t *testing.T, in []byte, head bool) {
+		asked := &http.Request{Method: "GET"}
+		if head {
+			asked.Method = "HEAD"
+		}
+		var r, slow Response
+		n, err := r.Parse(in, asked.Method, &defaults)
+		sameInPieces(t, in, n, err, slow.to(asked.Method))
+		if n == 0 {
+			return
+		}
+		if describeResponse(&r) != describeResponse(&slow) || !slices.Equal(r.Header, slow.Header) {
+			t.Errorf("at once %s %q, in pieces %s %q", describeResponse(&r), r.Header, describeResponse(&slow), slow.Header)
+		}
+
+		rest := bytes.NewReader(in)
+		buffered := bufio.NewReader(rest)
+		theirs, err := http.ReadResponse(buffered, asked)
+		if err != nil {
+			t.Fatalf("net/http does not accept it: %v", err)
+		}
+		if used := len(in) - rest.Len() - buffered.Buffered(); used != n {
+			t.Errorf("the head has %d bytes, to net/http %d", n, used)
+		}
+		if r.Status != theirs.StatusCode || r.Minor != theirs.ProtoMinor {
+			t.Errorf("%s is to net/http %s %s", describeResponse(&r), theirs.Proto, theirs.Status)
+		}
+		if r.Framing != NoBody {
+			sameHead(t, &r.Head, theirs.Header, theirs.ContentLength, theirs.TransferEncoding, theirs.Close)
+			return
+		}
+		// Without a body, net/http tells what the fields would announce.
+		if theirs.Body != http.NoBody || r.KeepAlive && theirs.Close {
+			t.Errorf("%s is to net/http one with a body, or close: %v", describeResponse(&r), theirs.Close)
+		}
+	})
+}
+
 // sameInPieces parses byte by byte, or nearly so, what at once gave n and err.
 func sameInPieces(t *testing.T, in []byte, n int, err error, parse parser) {
 	var ends []int

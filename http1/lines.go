@@ -37,8 +37,22 @@ func (c *cursor) next(b []byte, limit int, over *Error) ([]byte, error) {
 	return line, nil
 }
 
+// end returns what a parser answers, and goes back to the beginning when it has
+// a verdict.
+func (c *cursor) end(done bool, verdict error) (n int, err error) {
+	if !done && verdict == nil {
+		return 0, nil
+	}
+	n = c.line
+	*c = cursor{}
+	if verdict != nil {
+		return 0, verdict
+	}
+	return n, nil
+}
+
 // section reads fields behind those in h, up to the empty line that ends them
-// (RFC 9112 §5). Before c.fields is set, it begins at the current line.
+// (RFC 9112 §5).
 func (c *cursor) section(h Header, b []byte, l *Limits) (_ Header, done bool, err error) {
 	for {
 		line, err := c.next(b, c.fields+l.Header, errFieldBytes)

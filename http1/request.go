@@ -55,15 +55,7 @@ func (r *Request) Parse(b []byte, l *Limits) (int, error) {
 	if done {
 		err = r.rules()
 	}
-	if !done && err == nil {
-		return 0, nil
-	}
-	n := r.scan.line
-	r.scan = cursor{}
-	if err != nil {
-		return 0, err
-	}
-	return n, nil
+	return r.scan.end(done, err)
 }
 
 // Reset forgets the head, and what was read of one, but keeps the memory for
