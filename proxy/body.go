@@ -56,25 +56,20 @@ func (b *requestBody) set(flag *bool) {
 	*flag = true
 }
 
-// answer prepares for a response with the header h that begins before the body
-// has ended. By default net/http takes in the rest first, as far as it is not
-// too large or late. That would hold the response back; without it, nobody may
-// take what is left of the body for a request, so that the connection ends.
-//
-// Where nobody waits for the body, the default saves the connection. It may be
-// called on nil.
-func (b *requestBody) answer(h http.Header, relayed bool) {
+// answer prepares for a response, with the header h, that may begin before the
+// body has ended. net/http would take in the rest first, as far as it is not too
+// large or too late, which holds the response back while somebody reads the
+// body. To end the connection is the other way to see that the rest is not taken
+// for a request. It may be called on nil.
+func (b *requestBody) answer(h http.Header) {
 	if b == nil {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.whole || !b.touched && !relayed {
-		return
+	if b.touched && !b.whole {
+		h.Set("Connection", "close")
 	}
-	h.Set("Connection", "close")
-	// Only HTTP/1 needs to be told; others may not support it.
-	_ = b.control.EnableFullDuplex()
 }
 
 func (b *requestBody) limit(deadline time.Time) error {

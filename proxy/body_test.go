@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rota-lb/rota/upstream"
@@ -163,13 +165,38 @@ func TestABodyThatNobodyReads(t *testing.T) {
 
 // A small body that nobody read does not spoil the connection.
 func TestTheNextRequestAfterABodyThatNobodyRead(t *testing.T) {
-	r := newRig(t, Options{Routes: NewTable(nil)}, limits)
-	c := r.dial(t)
-	for range 3 {
-		c.say("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello")
-		if response, _ := c.answer(t, "POST"); response.StatusCode != 404 {
-			t.Fatalf("answered %d", response.StatusCode)
+	for want, r := range map[int]*rig{
+		404: newRig(t, Options{Routes: NewTable(nil)}, limits),
+		503: newRig(t, Options{}, limits, dead),
+	} {
+		c := r.dial(t)
+		for range 3 {
+			c.say("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello")
+			if response, _ := c.answer(t, "POST"); response.StatusCode != want || response.Close {
+				t.Fatalf("answered %d, closing: %v; want %d", response.StatusCode, response.Close, want)
+			}
 		}
+	}
+}
+
+// A backend that fails within an upload is told while the upload goes on.
+func TestABackendThatFailsWithinAnUpload(t *testing.T) {
+	r := newRig(t, Options{}, limits, backend(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.ReadFull(r.Body, make([]byte, 5))
+		panic(http.ErrAbortHandler)
+	}))
+	c := r.dial(t)
+	c.say("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+	var upload sync.WaitGroup
+	defer upload.Wait()
+	defer c.Close()
+	upload.Go(func() {
+		for err := error(nil); err == nil; {
+			_, err = io.WriteString(c.Conn, "5\r\nhello\r\n")
+		}
+	})
+	if response, _ := c.answer(t, "POST"); response.StatusCode != http.StatusBadGateway || !response.Close {
+		t.Errorf("answered %d, closing: %v; want 502 and close", response.StatusCode, response.Close)
 	}
 }
 
@@ -197,15 +224,49 @@ func TestAnEarlyResponse(t *testing.T) {
 	r.blameless(t)
 }
 
-// The deadlines of a connection belong to its next request once the handler
-// has ended, whatever still reads the body.
-func TestABodyEndsWithItsRequest(t *testing.T) {
-	b := &requestBody{request: &http.Request{Body: http.NoBody}, control: http.NewResponseController(nil)}
-	b.end()
-	if _, err := b.Read(make([]byte, 1)); !errors.Is(err, http.ErrBodyReadAfterClose) {
-		t.Errorf("read after the end: %v", err)
-	}
-	(*requestBody)(nil).end() // a request without a body ends, too
+// deadlines is a connection that only knows of its deadline for reading.
+type deadlines struct {
+	http.ResponseWriter
+	read time.Time
+}
+
+func (d *deadlines) SetReadDeadline(t time.Time) error {
+	d.read = t
+	return nil
+}
+
+// Each wait for the client has a deadline of its own, and none is left behind:
+// they belong to the next request once the handler has ended, whatever still
+// reads the body.
+func TestTheDeadlinesOfABody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn := new(deadlines)
+		s := &Server{options: Options{ReadTimeout: time.Minute}}
+		began := time.Now()
+		b := s.takeBody(conn, &http.Request{Body: io.NopCloser(strings.NewReader("ab"))})
+		if conn.read != began.Add(time.Minute) {
+			t.Errorf("a body that nobody reads may take until %v", conn.read)
+		}
+		for range 2 {
+			time.Sleep(time.Hour) // in the backend
+			if n, err := b.Read(make([]byte, 1)); n != 1 || err != nil || conn.read != time.Now().Add(time.Minute) {
+				t.Errorf("read %d bytes, %v, deadline %v", n, err, conn.read)
+			}
+		}
+		if _, err := b.Read(make([]byte, 1)); err != io.EOF || !conn.read.IsZero() {
+			t.Errorf("after the end, %v, the deadline is %v", err, conn.read)
+		}
+		b.end()
+		if _, err := b.Read(make([]byte, 1)); !errors.Is(err, http.ErrBodyReadAfterClose) || !conn.read.IsZero() {
+			t.Errorf("after the request, %v, the deadline is %v", err, conn.read)
+		}
+		none := s.takeBody(conn, &http.Request{Body: http.NoBody})
+		none.answer(nil)
+		none.end()
+		if none != nil || !conn.read.IsZero() {
+			t.Errorf("no body has the deadline %v", conn.read)
+		}
+	})
 }
 
 // A stream may pause for longer than any write may take, and still ends whole.

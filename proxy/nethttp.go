@@ -44,7 +44,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		}
 		status, reason = j.answer()
 	}
-	body.answer(w.Header(), false)
+	body.answer(w.Header())
 	x.status = status
 	refuse(w, status, reason)
 }
@@ -177,7 +177,7 @@ func (x *exchange) Relay(ctx context.Context) Result {
 	for name := range x.in.Trailer {
 		h.Add("Trailer", name)
 	}
-	x.body.answer(h, true)
+	x.body.answer(h)
 	x.status = x.in.Status
 	x.w.WriteHeader(x.status)
 	if x.in.Length < 0 {
