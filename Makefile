@@ -3,7 +3,7 @@
 GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: help build demo test lint compose-test fuzz clean
+.PHONY: help build demo test lint compose-test fuzz bench clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -30,6 +30,11 @@ compose-test: ## bring docker-compose.yml up and try it: scale, kill, restart Co
 
 fuzz: ## run each fuzz test for ten seconds
 	scripts/fuzz.sh
+
+bench: ## compare the data path with nginx and HAProxy; ARGS="-h" for how
+	@scripts/bench-peers.sh
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/bench/ ./bench ./bench/twin ./cmd/rota
+	@PATH="$$PATH:/usr/sbin" exec bin/bench/bench $(ARGS)
 
 clean: ## remove what was built, Consul too
 	rm -rf bin
