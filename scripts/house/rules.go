@@ -69,7 +69,7 @@ func inRealTime(s *source) bool {
 
 // inLibraries leaves out what makes the first context: programs and tests.
 func inLibraries(s *source) bool {
-	return !s.isTest() && !s.under("cmd", "examples", "scripts", "internal/testkit")
+	return !s.isTest() && !s.under("bench", "cmd", "examples", "scripts", "internal/testkit")
 }
 
 var rules = []rule{
