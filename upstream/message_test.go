@@ -261,7 +261,7 @@ func TestAnIdempotencyKeyIsNoLeaveToRepeat(t *testing.T) {
 	if m["Idempotency-Key"] != nil || m["X-Idempotency-Key"] != nil {
 		t.Errorf("net/http sees %v", m)
 	}
-	if fmt.Sprint(m["idempotency-key"], m["x-idempotency-key"]) != "[1] [2]" {
+	if got := map[string][]string(m); fmt.Sprint(got["idempotency-key"], got["x-idempotency-key"]) != "[1] [2]" {
 		t.Errorf("the backend gets %v", m)
 	}
 }
