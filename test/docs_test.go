@@ -27,7 +27,7 @@ const (
 var (
 	metric     = regexp.MustCompile(`\brota_[a-z_]*[a-z]\b`)
 	makeTarget = regexp.MustCompile(`(?m)^([a-z][a-z-]*):`)
-	beside     = regexp.MustCompile(`^(examples|internal|scripts|test)(/|$)`)
+	beside     = regexp.MustCompile(`^(bench|examples|internal|scripts|test)(/|$)`)
 )
 
 // folders returns the folders of the program, without what stands beside it.
