@@ -38,6 +38,42 @@ func TestNoAllocationsForResponses(t *testing.T) {
 	}
 }
 
+func TestNoAllocationsForBodies(t *testing.T) {
+	var d ChunkDecoder
+	in := []byte("5;a=b\r\nhello\r\n10\r\n0123456789abcdef\r\n0\r\nX-Sum: 1\r\nHost: a\r\n\r\n")
+	for name, next := range map[string]step{"decoding": decode, "relaying": relay} {
+		allocates(t, name, func() {
+			d.Reset()
+			for b := in; !d.Done(); {
+				_, n, err := next(&d, b, &defaults)
+				if n == 0 || err != nil {
+					t.Fatal(n, err)
+				}
+				b = b[n:]
+			}
+		})
+	}
+}
+
+func TestNoAllocationsForWriting(t *testing.T) {
+	var r Request
+	if _, err := r.Parse([]byte(typical), &defaults); err != nil {
+		t.Fatal(err)
+	}
+	data := []byte("hello")
+	buffer := make([]byte, 0, 1<<10)
+	allocates(t, "writing", func() {
+		b := AppendRequestLine(buffer, r.Method, r.Path, r.Query)
+		b = AppendContentLength(b, 1<<40)
+		b = AppendHeader(b, r.Header)
+		b = AppendStatusLine(b, 200, "OK")
+		b = AppendLastChunk(AppendChunk(b, data), nil)
+		if len(b) == cap(b) {
+			t.Fatal("the buffer is too small")
+		}
+	})
+}
+
 // allocates complains where f allocates after its first run.
 func allocates(t *testing.T, name string, f func()) {
 	t.Helper()

@@ -1,6 +1,9 @@
 package http1
 
-import "testing"
+import (
+	"bytes"
+	"testing"
+)
 
 // typical is what a browser sends: ten fields.
 const typical = "GET /assets/app.js?v=20240501 HTTP/1.1\r\n" +
@@ -47,4 +50,52 @@ func BenchmarkResponse(b *testing.B) {
 			b.Fatal(n, err)
 		}
 	}
+}
+
+// BenchmarkForward is what a proxy does to a head beside its rules: read it and
+// write it again.
+func BenchmarkForward(b *testing.B) {
+	head, l := []byte(typical), DefaultLimits()
+	var r Request
+	var out []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		if n, err := r.Parse(head, &l); n != len(head) || err != nil {
+			b.Fatal(n, err)
+		}
+		out = AppendRequestLine(out[:0], r.Method, r.Path, r.Query)
+		out = AppendHeader(out, r.Header)
+	}
+}
+
+func benchmarkChunks(b *testing.B, size int, next step) {
+	var in []byte
+	for len(in) < 16<<10 {
+		in = AppendChunk(in, bytes.Repeat([]byte("a"), size))
+	}
+	in = AppendLastChunk(in, nil)
+	l := DefaultLimits()
+	var d ChunkDecoder
+	b.SetBytes(int64(len(in)))
+	b.ReportAllocs()
+	for b.Loop() {
+		d.Reset()
+		for rest := in; !d.Done(); {
+			_, n, err := next(&d, rest, &l)
+			if n == 0 || err != nil {
+				b.Fatal(n, err)
+			}
+			rest = rest[n:]
+		}
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	b.Run("chunks of 32", func(b *testing.B) { benchmarkChunks(b, 32, decode) })
+	b.Run("chunks of 4096", func(b *testing.B) { benchmarkChunks(b, 4096, decode) })
+}
+
+func BenchmarkRelay(b *testing.B) {
+	b.Run("chunks of 32", func(b *testing.B) { benchmarkChunks(b, 32, relay) })
+	b.Run("chunks of 4096", func(b *testing.B) { benchmarkChunks(b, 4096, relay) })
 }

@@ -68,3 +68,12 @@ var (
 	errStatusLine = &Error{400, "malformed status line", "RFC 9112 §4"}
 	errStatusLong = &Error{400, "status line too long", "RFC 9112 §4"}
 )
+
+// What the chunked coding may have wrong.
+var (
+	errChunkSize  = &Error{400, "malformed chunk size", "RFC 9112 §7.1"}
+	errChunkHuge  = &Error{400, "chunk size too large", "RFC 9112 §7.1"}
+	errChunkEnd   = &Error{400, "no CRLF after the data of a chunk", "RFC 9112 §7.1"}
+	errExtension  = &Error{400, "malformed chunk extension", "RFC 9112 §7.1.1"}
+	errExtensions = &Error{400, "chunk extensions too long", "RFC 9112 §7.1.1"}
+)
