@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 // handle is where net/http hands over a request.
 func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
+	defer s.tellMistake()
 	body := s.takeBody(w, r)
 	defer body.end()
 	if r.URL.Path == s.options.HealthPath && s.options.HealthPath != "" {
@@ -47,6 +49,20 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	body.answer(w.Header())
 	x.status = status
 	refuse(w, status, reason)
+}
+
+// tellMistake logs a panic as what it is, a mistake of ours: net/http's own
+// words about it go where those about bad clients go. It ends this connection
+// and no other.
+func (s *Server) tellMistake() {
+	switch v := recover(); v {
+	case nil:
+	case http.ErrAbortHandler:
+		panic(v)
+	default:
+		s.options.Logger.Error("a mistake in rota ended a request", "panic", v, "stack", string(debug.Stack()))
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // route returns the service that gets a request; for a request that none gets,

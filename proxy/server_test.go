@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -250,5 +251,22 @@ func TestNoUpgradeBehindABody(t *testing.T) {
 	_, body := r.do(t, "POST", "/", strings.NewReader("body"), "Connection: Upgrade", "Upgrade: websocket")
 	if body != "" {
 		t.Errorf("the backend was asked for %q", body)
+	}
+}
+
+// One request's panic is told loudly, and nobody else notices.
+func TestAPanicEndsOneRequest(t *testing.T) {
+	var log bytes.Buffer
+	r := newRig(t, Options{HealthPath: "/health", Health: func() (int, []byte) { panic("a mistake") }}, limits, backend(t, ok("fine")))
+	r.options.Logger = hclog.New(&hclog.LoggerOptions{Output: &log})
+	if response, err := r.client.Get(r.url + "/health"); err == nil {
+		response.Body.Close()
+		t.Errorf("answered %s", response.Status)
+	}
+	if _, body := r.do(t, "GET", "/", nil); body != "fine" {
+		t.Errorf("the next request gets %q", body)
+	}
+	if text := log.String(); !strings.Contains(text, "[ERROR] a mistake in rota ended a request") || !strings.Contains(text, "server_test.go") {
+		t.Errorf("told as %q", text)
 	}
 }
