@@ -15,8 +15,7 @@ const (
 	lastPort  = 29999
 )
 
-// freeAddresses returns n addresses on loopback that nobody listens on. They
-// are held until all are found, so that they differ.
+// freeAddresses returns n addresses on loopback that nobody listens on.
 func freeAddresses(n int) ([]string, error) {
 	return findAddresses(n, rand.IntN(lastPort-firstPort+1), net.Listen)
 }
@@ -33,8 +32,8 @@ func findAddresses(n, from int, listen func(network, address string) (net.Listen
 			last = err
 			continue
 		}
-		defer l.Close()
 		found = append(found, l.Addr().String())
+		l.Close()
 	}
 	if len(found) < n {
 		return nil, errors.Join(fmt.Errorf("no %d free ports from %d to %d", n, firstPort, lastPort), last)

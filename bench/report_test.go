@@ -94,12 +94,12 @@ func TestReportOfFailures(t *testing.T) {
 	}
 }
 
-func TestSlowest(t *testing.T) {
+func TestFixedRate(t *testing.T) {
 	r := measured(t)
 	other := &instance{program: programs[0], variant: variants[0]}
 	r.results.add(scenarios[1], other, perSecond, 1) // of another scenario
-	if got := r.slowest(scenarios[0]); got != 1200 {
-		t.Errorf("got %v, want rota's first round, 1200", got)
+	if got := r.fixedRate(scenarios[0]); got != 600 {
+		t.Errorf("got %v, want rota's first round halved, 600", got)
 	}
 }
 

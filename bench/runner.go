@@ -118,11 +118,8 @@ func (r *runner) round(ctx context.Context, s scenario, order []*instance) error
 			return err
 		}
 	}
-	// One rate for all rounds, programs and variants: latency at different rates
-	// can't be compared. At half of what the slowest can do, nobody has a queue
-	// that never ends.
 	if r.rates[s.name] == 0 {
-		r.rates[s.name] = r.slowest(s) / 2
+		r.rates[s.name] = r.fixedRate(s)
 	}
 	for _, i := range order {
 		if err := r.openLoop(ctx, s, i); err != nil {
@@ -155,15 +152,18 @@ func (r *runner) closedLoop(ctx context.Context, s scenario, i *instance) error 
 	return nil
 }
 
-// slowest returns the requests per second of the slowest in the first round.
-func (r *runner) slowest(s scenario) float64 {
+// fixedRate returns half of what the slowest did in the first round, in requests
+// per second: nobody has a queue there that never ends. It is one rate for all
+// rounds, programs and variants, since latency at different rates can't be
+// compared.
+func (r *runner) fixedRate(s scenario) float64 {
 	var slowest float64
 	for c, values := range r.results {
 		if c.scenario == s.name && c.metric == perSecond && (slowest == 0 || values[0] < slowest) {
 			slowest = values[0]
 		}
 	}
-	return slowest
+	return slowest / 2
 }
 
 // openLoop measures how long requests take that come at a rate which everybody

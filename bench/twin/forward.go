@@ -20,7 +20,6 @@ func forwarder(backends []string) *httputil.ReverseProxy {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme = "http"
 			r.Out.URL.Host = backends[turn.Add(1)%uint64(len(backends))]
-			r.Out.Host = r.In.Host
 			r.SetXForwarded()
 			r.Out.Header.Set("Via", "1.1 twin")
 			if r.In.Header.Get("User-Agent") == "" {
