@@ -86,6 +86,7 @@ func run(file string, stderr io.Writer) int {
 		return exitFailed
 	}
 	logger := newLogger(c.Log, stderr)
+	adoptStandardLog(logger)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"syscall"
 	"time"
@@ -53,6 +54,9 @@ type listener struct {
 // wire turns a configuration into a program. After an error the process is
 // expected to end: addresses taken by then stay taken.
 func wire(ctx context.Context, c *config.Config, logger hclog.Logger) (*program, error) {
+	// Tunnels live as long as the context that their listener was made with, and
+	// an order to stop gives them the same time as requests.
+	ctx = context.WithoutCancel(ctx)
 	p := &program{logger: logger, shutdown: c.ShutdownTimeout}
 	if c.StateDir != "" {
 		logger.Warn("state_dir is set, but this version keeps no snapshots yet")
@@ -210,4 +214,11 @@ func newLogger(c config.Log, out io.Writer) hclog.Logger {
 	return hclog.New(&hclog.LoggerOptions{
 		Name: "rota", Level: hclog.LevelFromString(c.Level), JSONFormat: c.Format == "json", Output: out,
 	})
+}
+
+// adoptStandardLog takes in what net/http, which has no other way, says of odd
+// backends there. Backends must not be able to fill our log.
+func adoptStandardLog(logger hclog.Logger) {
+	log.SetFlags(0)
+	log.SetOutput(logger.StandardWriter(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}))
 }
