@@ -47,6 +47,12 @@ func (l *lines) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 func (l *lines) await(t *testing.T, part string) {
 	t.Helper()
 	began := time.Now()
@@ -67,6 +73,14 @@ const addresses = "listen \"http\" { address = \"127.0.0.1:0\" }\nadmin { addres
 // start runs a configuration and waits until the listeners are open.
 func start(t *testing.T, text string) *running {
 	t.Helper()
+	r := launch(t, text)
+	r.log.await(t, "listening: listener=http")
+	return r
+}
+
+// launch runs a configuration.
+func launch(t *testing.T, text string) *running {
+	t.Helper()
 	c, err := config.Parse("config.hcl", []byte(text))
 	if err != nil {
 		t.Fatal(err)
@@ -80,13 +94,12 @@ func start(t *testing.T, text string) *running {
 		t.Fatal(err)
 	}
 	r := &running{program: p, t: t, log: log, stop: stop, hangups: make(chan os.Signal, 1), ended: make(chan error, 1)}
-	go func() { r.ended <- p.run(ctx, r.hangups) }()
-	t.Cleanup(func() { r.end(nil) })
-	log.await(t, "listening: listener=http")
 	r.url = "http://" + p.listeners[0].server.Addr().String()
 	if p.admin != nil {
 		r.admin = "http://" + p.admin.Addr().String()
 	}
+	go func() { r.ended <- p.run(ctx, r.hangups) }()
+	t.Cleanup(func() { r.end(nil) })
 	return r
 }
 
