@@ -12,6 +12,9 @@ import (
 func (r *runner) report(out io.Writer) {
 	for _, s := range r.scenarios {
 		for _, v := range r.variants {
+			if !r.measures(s, v) {
+				continue
+			}
 			fmt.Fprintf(out, "### %s, %s\n\n%s\n", s.title, v.title, r.tableOf(s, v))
 		}
 		if rate := r.rates[s.name]; rate > 0 {

@@ -103,6 +103,23 @@ func TestFixedRate(t *testing.T) {
 	}
 }
 
+func TestMeasures(t *testing.T) {
+	p := plan{variants: variants}
+	idle := scenarios[len(scenarios)-1]
+	for _, tt := range []struct {
+		s    scenario
+		v    variant
+		want bool
+	}{{scenarios[0], variants[0], true}, {scenarios[0], variants[1], true}, {idle, variants[0], false}, {idle, variants[1], true}} {
+		if got := p.measures(tt.s, tt.v); got != tt.want {
+			t.Errorf("%s, %s: got %v", tt.s.name, tt.v.name, got)
+		}
+	}
+	if p.variants = variants[:1]; !p.measures(idle, variants[0]) {
+		t.Error("idle connections are not measured where there is one variant")
+	}
+}
+
 func TestMetricsOfScenarios(t *testing.T) {
 	for _, s := range scenarios {
 		if got, want := s.metrics(), []*metric{idleEach}; slices.Equal(got, want) != s.idle {
