@@ -99,3 +99,16 @@ func BenchmarkRelay(b *testing.B) {
 	b.Run("chunks of 32", func(b *testing.B) { benchmarkChunks(b, 32, relay) })
 	b.Run("chunks of 4096", func(b *testing.B) { benchmarkChunks(b, 4096, relay) })
 }
+
+func BenchmarkNormalPath(b *testing.B) {
+	for _, p := range []string{"/assets/app.js", "/api/v1/users/42/orders/2024-05-01", "/a%20b/%C3%A4", "/a//b/../%7euser"} {
+		b.Run(p, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, _, err := NormalPath(p); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -77,3 +77,5 @@ var (
 	errExtension  = &Error{400, "malformed chunk extension", "RFC 9112 §7.1.1"}
 	errExtensions = &Error{400, "chunk extensions too long", "RFC 9112 §7.1.1"}
 )
+
+var errPathNUL = &Error{400, "NUL in the path", "RFC 3986 §7.3"}

@@ -71,17 +71,32 @@ func TestAFullBufferHasAVerdict(t *testing.T) {
 	}
 }
 
-// Bytes that arrive one by one are looked at once: where the parser stopped, it
-// goes on.
+// Bytes that arrive one by one are looked at once, and lines that are whole are
+// read once: so what is behind the parser may as well be something else.
 func TestWhereAParserStopsItGoesOn(t *testing.T) {
-	in := host("/", "A: "+strings.Repeat("a", 2000), "B: "+strings.Repeat("b", 2000))
-	var r Request
-	for i := 1; i < len(in); i++ {
-		if n, err := r.Parse([]byte(in)[:i], &defaults); n != 0 || err != nil {
-			t.Fatalf("%d bytes: %d, %v", i, n, err)
-		}
-		if r.scan.scanned != i {
-			t.Fatalf("of %d bytes %d are known", i, r.scan.scanned)
+	in := host("/", "A: "+strings.Repeat("a", 100), "B: b")
+	var request Request
+	var response Response
+	for _, tt := range []struct {
+		in    string
+		parse parser
+		scan  *cursor
+	}{
+		{in, request.Parse, &request.scan},
+		{answer("200", "A: "+strings.Repeat("a", 100), "B: b"), response.to("GET"), &response.scan},
+	} {
+		line := 0
+		for i := 1; i < len(tt.in); i++ {
+			b := make([]byte, i)
+			b[i-1] = tt.in[i-1]
+			if b[i-1] == '\n' {
+				copy(b[line:], tt.in[line:])
+				line = i
+			}
+			n, err := tt.parse(b, &defaults)
+			if n != 0 || err != nil || tt.scan.line != line || tt.scan.scanned != i {
+				t.Fatalf("after %d bytes, with lines up to %d: %d, %v, %+v", i, line, n, err, *tt.scan)
+			}
 		}
 	}
 }

@@ -109,7 +109,7 @@ func nameError(line []byte, n int) *Error {
 	switch {
 	case n == 0 && isBlank(line[0]):
 		return errFold
-	case n > 0 && n < len(line) && isBlank(line[n]):
+	case n < len(line) && isBlank(line[n]):
 		return errNameSpace
 	default:
 		return errName
