@@ -41,8 +41,8 @@ consul {
   # datacenter = "dc1"
 }
 
-# A folder that keeps the last good list of each service, so that rota can start
-# while Consul is away. "" keeps none.
+# A folder for the last good list of each service, so that rota can start while
+# Consul is away. Accepted, but not used in this version.
 # state_dir = "/var/lib/rota"
 
 # How long requests in flight may take to finish when rota is stopped.

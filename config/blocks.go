@@ -58,7 +58,7 @@ func (d *draft) root() *body {
 	admin, log, consul := d.adminBody(), logBody(&d.cfg.Log), d.consulBody()
 	return &body{
 		fields: []field{
-			text("state_dir", &d.cfg.StateDir, "", d.path, `folder for snapshots of the discovered services, from which a start without Consul is served; "" keeps none`),
+			text("state_dir", &d.cfg.StateDir, "", d.path, `folder for snapshots of the discovered services; accepted, but not used in this version; "" keeps none`),
 			durationOrZero("shutdown_timeout", &d.cfg.ShutdownTimeout, 30*time.Second, "how long requests in flight may take to finish at a shutdown"),
 		},
 		blocks: []block{
