@@ -77,6 +77,14 @@ func TestWhereAParserStopsItGoesOn(t *testing.T) {
 	in := host("/", "A: "+strings.Repeat("a", 100), "B: b")
 	var request Request
 	var response Response
+	var d ChunkDecoder
+	if _, _, err := d.Decode([]byte("0\r\n"), &defaults); err != nil {
+		t.Fatal(err)
+	}
+	trailers := func(b []byte, l *Limits) (int, error) {
+		_, n, err := d.Decode(b, l)
+		return n, err
+	}
 	for _, tt := range []struct {
 		in    string
 		parse parser
@@ -84,6 +92,7 @@ func TestWhereAParserStopsItGoesOn(t *testing.T) {
 	}{
 		{in, request.Parse, &request.scan},
 		{answer("200", "A: "+strings.Repeat("a", 100), "B: b"), response.to("GET"), &response.scan},
+		{"A: " + strings.Repeat("a", 100) + "\r\nB: b\r\n\r\n", trailers, &d.scan},
 	} {
 		line := 0
 		for i := 1; i < len(tt.in); i++ {

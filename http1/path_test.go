@@ -17,7 +17,7 @@ var paths = []struct {
 	{"RFC 9112 §3.2.4: asterisk-form is no path", "*", "*", 0},
 	{"RFC 9112 §3.2.3: nor is authority-form", "", "", 0},
 
-	{"RFC 3986 §6.2.2.1: escapes in lower case", "/%c3%A4", "/%C3%A4", 0},
+	{"RFC 3986 §6.2.2.1: escapes in lower case", "/%c3%A4%aF%Fa", "/%C3%A4%AF%FA", 0},
 	{"RFC 3986 §6.2.2.2: unreserved characters", "/%61%7e%2D", "/a~-", 0},
 	{"RFC 3986 §6.2.2.2: a slash's neighbours", "/%2e%30", "/.0", 0},
 	{"RFC 3986 §2.2: what is no delimiter in a path", "/%21%40%2b", "/!@+", 0},
@@ -39,6 +39,7 @@ var paths = []struct {
 	{"RFC 3986 §3.3: slashes at the end", "/a//", "/a/", EmptySegments},
 	{"RFC 3986 §3.3: only slashes", "///", "/", EmptySegments},
 	{"RFC 3986 §3.3: slashes are merged before dots", "/a//../b", "/b", EmptySegments | DotSegments},
+	{"RFC 3986 §3.3: slashes behind dots", "/./a//b", "/a/b", EmptySegments | DotSegments},
 
 	{"RFC 3986 §2.2: an encoded slash", "/a%2Fb", "/a%2Fb", EncodedSlash},
 	{"RFC 3986 §2.2: in lower case", "/a%2fb", "/a%2Fb", EncodedSlash},

@@ -99,6 +99,7 @@ var acceptedRequests = []struct{ name, in, want string }{
 
 	{"RFC 9112 §3.2: no Host in HTTP/1.0", request("GET / HTTP/1.0"), "GET /, 1.0, close"},
 	{"RFC 9112 §3.2: Host with a port", request("GET / HTTP/1.1", "Host: a.example:8080"), "GET / at a.example:8080"},
+	{"RFC 3986 §3.2.3: the greatest port", request("GET / HTTP/1.1", "Host: a:65535"), "GET / at a:65535"},
 	{"RFC 3986 §3.2.3: an empty port", request("GET / HTTP/1.1", "Host: a:"), "GET / at a:"},
 	{"RFC 3986 §3.2.2: IPv6", request("GET / HTTP/1.1", "Host: [2001:db8::1]:80"), "GET / at [2001:db8::1]:80"},
 	{"RFC 3986 §3.2.2: IPv4", request("GET / HTTP/1.1", "Host: 192.0.2.1"), "GET / at 192.0.2.1"},
@@ -275,6 +276,7 @@ var refusedRequests = []struct {
 	{"RFC 9112 §3.2: Host with a port that overflows", request("GET / HTTP/1.1", "Host: a:18446744073709551617"), errHost},
 	{"RFC 9112 §3.2: bare IPv6", request("GET / HTTP/1.1", "Host: ::1"), errHost},
 	{"RFC 9112 §3.2: brackets open", request("GET / HTTP/1.1", "Host: [::1"), errHost},
+	{"RFC 9112 §3.2: brackets round no address", request("GET / HTTP/1.1", "Host: [::g]"), errHost},
 	{"RFC 9112 §3.2: brackets round IPv4", request("GET / HTTP/1.1", "Host: [192.0.2.1]"), errHost},
 	{"RFC 9112 §3.2: brackets round a name", request("GET / HTTP/1.1", "Host: [a]"), errHost},
 	{"RFC 9112 §3.2: something behind brackets", request("GET / HTTP/1.1", "Host: [::1]a"), errHost},
@@ -354,5 +356,19 @@ func TestRefusedRequests(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// RFC 9112 §3.2: which bytes a target may have, in its path and in its query.
+func TestTargetBytes(t *testing.T) {
+	for c := range 256 {
+		for _, in := range []string{host("/a" + string([]byte{byte(c)}) + "?b"), host("/a?b" + string([]byte{byte(c)}))} {
+			inPath := strings.HasSuffix(strings.Fields(in)[1], "?b")
+			want := '!' <= c && c <= '~' && c != '#' && (c != '%' || !inPath)
+			var r Request
+			if _, err := r.Parse([]byte(in), &defaults); (err == nil) != want {
+				t.Errorf("%q: %v", in, err)
+			}
+		}
 	}
 }
