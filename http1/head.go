@@ -23,7 +23,8 @@ type Head struct {
 	// Present tells which known names Header has.
 	Present IDs
 	// Framing and Length say where the body ends. Length is 0 without a body
-	// and -1 where only the body itself tells.
+	// and -1 where only the body itself tells. Whoever forwards a body writes
+	// its framing from these: a response may have had equal Content-Lengths.
 	Framing Framing
 	Length  int64
 	// KeepAlive is whether the sender lets the connection be used again.
@@ -98,8 +99,9 @@ func (h *Head) persists(n *notes) bool {
 	return !n.close && (h.Minor == 1 || n.keepAlive)
 }
 
-// protocol returns the first protocol to upgrade to that may be passed on. HTTP/1.0
-// has no upgrades, and they need the option of the connection (RFC 9110 §7.8).
+// protocol returns the first protocol to upgrade to that may be passed on.
+// HTTP/1.0 has no upgrades, and they need the option of the connection (RFC 9110
+// §7.8).
 func (h *Head) protocol(n *notes) string {
 	if h.Minor == 0 || !n.upgrade || !h.Present.Has(Upgrade) {
 		return ""
