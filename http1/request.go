@@ -139,7 +139,9 @@ func (r *Request) rules() error {
 	case n.hosts > 1:
 		return errHosts // §3.2, equal ones too
 	case n.hosts == 1 && !validAuthority(n.host):
-		return errHost // §3.2; an empty one is for targets without authority, which http has not
+		// §3.2 has an empty one for targets without an authority; http and
+		// https have none such.
+		return errHost
 	}
 	switch r.Form {
 	case AbsoluteForm:

@@ -142,10 +142,9 @@ func validAuthority(s string) bool {
 		if n = strings.IndexByte(s, ']') + 1; n == 0 {
 			return false
 		}
-		// Zones are of no meaning to others (RFC 6874), and ParseAddr takes
-		// IPv4 too.
-		address := s[1 : n-1]
-		if _, err := netip.ParseAddr(address); err != nil || strings.IndexByte(address, ':') < 0 || strings.IndexByte(address, '%') >= 0 {
+		// A zone is of no meaning to others (RFC 6874).
+		address, err := netip.ParseAddr(s[1 : n-1])
+		if err != nil || !address.Is6() || address.Zone() != "" {
 			return false
 		}
 	} else {
