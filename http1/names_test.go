@@ -33,6 +33,7 @@ func TestLookup(t *testing.T) {
 		want ID
 	}{
 		{"", Other}, {"a", Other}, {"te", TE}, {"tee", Other}, {"Hosts", Other}, {"Hots", Other},
+		{"hostbd", Other}, {"connectioncx", Other}, // in the slot of the name they begin with
 		{"X-Forwarded", Other},
 		{"X-Forwarded-", XForwardedOther}, // nobody needs such a name
 		{"X-Forwarded-Prefix", XForwardedOther},
