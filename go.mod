@@ -3,6 +3,7 @@ module github.com/rota-lb/rota
 go 1.26.7
 
 require (
+	github.com/go-json-experiment/json v1.27.2
 	github.com/hashicorp/consul/api v1.34.5
 	github.com/hashicorp/go-hclog v1.6.3
 	github.com/hashicorp/hcl/v2 v2.25.0

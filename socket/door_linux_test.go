@@ -1,0 +1,78 @@
+package socket
+
+import (
+	"net"
+	"syscall"
+	"testing"
+)
+
+// nobody owns connections that nothing becomes of.
+type nobody struct{}
+
+func (nobody) Start() {}
+func (nobody) Tick()  {}
+
+// Who has connected before the end is let in, though nobody has looked; and where
+// another process has the socket, too, it stays open, and nothing of it is heard
+// here any more.
+func TestTheEndOfAccepting(t *testing.T) {
+	plain, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := duplicate(t, plain.(*net.TCPListener))
+	var opened []*Conn
+	l, err := Listen(plain, ListenerOptions{
+		Clock: NewClock(), Open: func(c *Conn) Owner { opened = append(opened, c); return nobody{} },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 2*acceptMax + 1
+	for range n {
+		conn, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if len(opened) != n {
+		t.Errorf("%d of %d were let in", len(opened), n)
+	}
+	late, err := net.Dial("tcp", other.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer late.Close()
+	var events [8]syscall.EpollEvent
+	if n, err := l.lot.wait(events[:]); n != 0 || err != nil {
+		t.Errorf("%d events are heard of a socket that is another's, %v", n, err)
+	}
+	if conn, err := other.Accept(); err != nil {
+		t.Error(err)
+	} else {
+		conn.Close()
+	}
+	for _, c := range opened {
+		c.Close()
+	}
+	l.End()
+}
+
+// duplicate returns a listener on the same socket, as another process would have.
+func duplicate(t *testing.T, l *net.TCPListener) net.Listener {
+	file, err := l.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	other, err := net.FileListener(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { other.Close() })
+	return other
+}

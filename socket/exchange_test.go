@@ -1,0 +1,201 @@
+package socket
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"testing"
+)
+
+func TestExchange(t *testing.T) {
+	huge := pattern(4 << 20)
+	tests := []struct {
+		name       string
+		head, body []byte
+		held       string // in the buffer before
+	}{
+		{"head and body", []byte("head"), []byte("body"), ""},
+		{"head", []byte("head"), nil, ""},
+		{"body", nil, []byte("body"), ""},
+		{"behind what is there", []byte("head"), []byte("body"), "held"},
+		{"a huge body", []byte("head"), huge, ""},
+		{"a huge head", huge, []byte("body"), ""},
+		{"both huge", huge, huge, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			each(t, func(t *testing.T, r *rig) {
+				var b Buffer
+				defer b.Release()
+				sent := append(bytes.Clone(tt.head), tt.body...)
+				for range 3 { // on a connection that was used before, too
+					put(&b, []byte(tt.held))
+					r.peers.Go(func() {
+						equal(t, "the peer got", r.received(t, len(sent)), sent)
+						io.WriteString(r.peer, "answer")
+					})
+					n, err := r.Exchange(tt.head, tt.body, &b)
+					if n != len(sent) || err != nil {
+						t.Fatalf("wrote %d, %v; want %d", n, err, len(sent))
+					}
+					equal(t, "the answer", b.Bytes(), []byte(tt.held+"answer"))
+					b.Release()
+				}
+			})
+		})
+	}
+}
+
+// An answer may come while a request is still being written, from a peer that
+// reads all the same.
+func TestAnAnswerInTheMiddle(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		huge := pattern(4 << 20)
+		r.peers.Go(func() {
+			got := r.received(t, 1000)
+			r.says("early")
+			equal(t, "the peer got", append(got, r.received(t, len(huge)-1000)...), huge)
+		})
+		var b Buffer
+		defer b.Release()
+		if n, err := r.Exchange(nil, huge, &b); n != len(huge) || err != nil {
+			t.Errorf("wrote %d, %v", n, err)
+		}
+		equal(t, "the answer", b.Bytes(), []byte("early"))
+		r.peers.Wait()
+	})
+}
+
+func TestReadInto(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		said := pattern(3 * Large)
+		r.peers.Go(func() {
+			for len(said) > 0 {
+				n, err := r.peer.Write(said[:min(len(said), 10_000)])
+				if err != nil {
+					return
+				}
+				said = said[n:]
+			}
+			r.peer.Close()
+		})
+		want := pattern(3 * Large)
+		var b Buffer
+		defer b.Release()
+		for {
+			before := b.Len()
+			err := r.ReadInto(&b)
+			if err == io.EOF {
+				break
+			}
+			if err != nil || b.Len() == before {
+				t.Fatalf("read nothing, %v", err)
+			}
+			if len(want) < b.Len() || !bytes.Equal(b.Bytes(), want[:b.Len()]) {
+				t.Fatalf("read %d bytes that were not said", b.Len())
+			}
+			if b.Len() > 100 { // keep something most of the time
+				want = want[b.Len()-50:]
+				b.Skip(b.Len() - 50)
+				b.Compact()
+			}
+		}
+		if b.Len() != len(want) {
+			t.Errorf("%d bytes are missing", len(want)-b.Len())
+		}
+	})
+}
+
+func TestAnExchangeDoesNotAllocate(t *testing.T) {
+	skipUnderRace(t)
+	each(t, func(t *testing.T, r *rig) {
+		answer := make([]byte, 200)
+		r.peers.Go(func() {
+			for in := make([]byte, 20); ; {
+				if _, err := io.ReadFull(r.peer, in); err != nil {
+					return
+				}
+				r.peer.Write(answer)
+			}
+		})
+		head, body := make([]byte, 10), make([]byte, 10)
+		var b Buffer
+		if n := testing.AllocsPerRun(100, func() {
+			r.LimitRead(patience)
+			if _, err := r.Exchange(head, body, &b); err != nil {
+				t.Fatal(err)
+			}
+			for b.Len() < len(answer) {
+				if err := r.ReadInto(&b); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r.LimitRead(0)
+			b.Release()
+		}); n > 0 {
+			t.Errorf("%v allocations", n)
+		}
+		r.peer.Close()
+	})
+}
+
+// pollerCaughtUp waits until the runtime has heard of all that has come before.
+func pollerCaughtUp(t *testing.T) {
+	t.Helper()
+	r := newRig(t, tcp)
+	_ = r.raw.Read(func(fd uintptr) bool {
+		var p [1]byte
+		n, _, _ := sysRead(fd, p[:])
+		if n == 0 {
+			r.says("x") // the poller tells of it, and of what came before
+		}
+		return n > 0
+	})
+}
+
+// What comes between an owner's look at a connection and the wait for an answer
+// the poller has told before that wait, and does not tell again. The clock looks.
+func TestWhatCameBeforeTheWait(t *testing.T) {
+	tests := []struct {
+		name  string
+		comes func(r *rig)
+		state State
+		want  error
+	}{
+		{"an end", func(r *rig) { r.peer.(*net.TCPConn).CloseWrite() }, Ended, io.EOF},
+		{"bytes", func(r *rig) { r.says("unasked") }, Readable, nil},
+	}
+	for _, tt := range tests {
+		for _, k := range []kind{tcp, accepted} {
+			r := newRig(t, k)
+			runs(t, r.clock)
+			exchange := func() (int, string, error) {
+				var b Buffer
+				defer b.Release()
+				n, err := r.Exchange([]byte("hello"), nil, &b)
+				return n, string(b.Bytes()), err
+			}
+			for range 3 { // the wait has begun before, and so it has after this
+				r.peers.Go(func() { io.ReadFull(r.peer, make([]byte, 5)); io.WriteString(r.peer, "answer") })
+				if n, got, err := exchange(); n != 5 || err != nil || got != "answer" {
+					t.Fatalf("wrote %d, read %q, %v", n, got, err)
+				}
+			}
+			tt.comes(r)
+			eventually(t, tt.name, func() bool { return r.Peek() == tt.state })
+			pollerCaughtUp(t)
+			r.LimitRead(patience / 2)
+			if n, got, err := exchange(); n != 5 || err != tt.want || tt.want == nil && got != "unasked" {
+				t.Errorf("%s: wrote %d, read %q, %v", tt.name, n, got, err)
+			}
+			r.LimitRead(0)
+			if tt.want != nil {
+				continue
+			}
+			r.says("later") // the next wait is a whole one
+			if n, got, err := exchange(); n != 5 || err != nil || got != "later" {
+				t.Errorf("afterwards: wrote %d, read %q, %v", n, got, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,191 @@
+package socket
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience is how long a test waits for what must come.
+const patience = 20 * time.Second
+
+// stall is how long the writes of a rig may make no progress.
+const stall = 3 * Tick
+
+// rig is a connection, its peer, and a clock that the test moves.
+type rig struct {
+	*Conn
+	peer  net.Conn
+	clock *Clock
+	now   time.Duration
+	peers sync.WaitGroup // what the peer does
+}
+
+func newRig(t *testing.T, k kind) *rig {
+	r := &rig{clock: NewClock()}
+	r.Conn, r.peer = k(t, r.clock)
+	// Where nothing comes, the test fails and does not hang.
+	hung := time.AfterFunc(patience, func() { r.Interrupt(); r.peer.SetDeadline(past) })
+	t.Cleanup(func() {
+		if !hung.Stop() {
+			t.Error("something did not come")
+		}
+		r.Close()
+		r.peer.Close()
+		r.peers.Wait()
+	})
+	return r
+}
+
+// pass lets time pass, tick by tick.
+func (r *rig) pass(d time.Duration) {
+	for ; d > 0; d -= Tick {
+		r.now += Tick
+		r.clock.sweep(r.now, nil)
+	}
+}
+
+// says has the peer say something, which may have to wait until it is heard.
+func (r *rig) says(text string) {
+	r.peers.Go(func() { io.WriteString(r.peer, text) })
+}
+
+// reset has the peer break the connection.
+func (r *rig) reset() {
+	r.peer.(*net.TCPConn).SetLinger(0)
+	r.peer.Close()
+}
+
+// kind is a way to a connection and its peer.
+type kind func(*testing.T, *Clock) (*Conn, net.Conn)
+
+// piped is without a descriptor.
+func piped(_ *testing.T, c *Clock) (*Conn, net.Conn) {
+	ours, theirs := net.Pipe()
+	return New(ours, c, stall), theirs
+}
+
+// tcp has one of the runtime's.
+func tcp(t *testing.T, c *Clock) (*Conn, net.Conn) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ours, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return New(ours, c, stall), theirs
+}
+
+// accepted has one of our own, where there is such a thing.
+func accepted(t *testing.T, c *Clock) (*Conn, net.Conn) {
+	l := listen(t, c)
+	theirs := l.dial(t)
+	owner := <-l.opened
+	eventually(t, "the connection to be parked", func() bool { return owner.unpark() || !owner.Parks() })
+	return owner.Conn, theirs
+}
+
+// narrow makes a kind that has little room for what is under way.
+func narrow(k kind) kind {
+	return func(t *testing.T, c *Clock) (*Conn, net.Conn) {
+		ours, theirs := k(t, c)
+		if ours.conn != nil {
+			ours.conn.(*net.TCPConn).SetWriteBuffer(64 << 10)
+		} else {
+			syscall.SetsockoptInt(ours.fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, 64<<10)
+		}
+		return ours, theirs
+	}
+}
+
+// each runs a test over each kind of connection.
+func each(t *testing.T, test func(t *testing.T, r *rig)) {
+	t.Helper()
+	t.Run("tcp", func(t *testing.T) { test(t, newRig(t, tcp)) })
+	t.Run("accepted", func(t *testing.T) { test(t, newRig(t, accepted)) })
+	t.Run("pipe", func(t *testing.T) { test(t, newRig(t, piped)) })
+}
+
+// eventually waits for what others do.
+func eventually(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !f(); runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// pattern is n bytes of which no two pieces of some length are the same.
+func pattern(n int) []byte {
+	p := make([]byte, n)
+	x := uint32(1)
+	for i := range p {
+		x = x*1664525 + 1013904223
+		p[i] = byte(x >> 24)
+	}
+	return p
+}
+
+// received takes what the peer gets until it is n bytes.
+func (r *rig) received(t *testing.T, n int) []byte {
+	t.Helper()
+	p := make([]byte, n)
+	if n, err := io.ReadFull(r.peer, p); err != nil {
+		t.Errorf("the peer got %d of %d bytes, then %v", n, len(p), err)
+	}
+	return p
+}
+
+func equal(t *testing.T, what string, got, want []byte) {
+	t.Helper()
+	if bytes.Equal(got, want) {
+		return
+	}
+	if len(want) > 100 {
+		t.Errorf("%s: %d bytes that are not the %d expected", what, len(got), len(want))
+	} else {
+		t.Errorf("%s: %q, want %q", what, got, want)
+	}
+}
+
+// runs has the clock run as long as the test.
+func runs(t *testing.T, c *Clock) {
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { c.Run(ctx) })
+	t.Cleanup(func() { stop(); running.Wait() })
+}
+
+// skipUnderRace skips a test of allocations where pools lose things on purpose.
+func skipUnderRace(t *testing.T) {
+	info, _ := debug.ReadBuildInfo()
+	if slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		t.Skip("the race detector has pools drop things")
+	}
+}
+
+func isAny(err error, of []error) bool {
+	for _, e := range of {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
