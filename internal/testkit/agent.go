@@ -1,6 +1,7 @@
 package testkit
 
 import (
+	"cmp"
 	"encoding/json"
 	"math/rand/v2"
 	"net"
@@ -10,17 +11,16 @@ import (
 )
 
 // ports are the TCP (and for serf, UDP) ports of one agent.
-type ports struct{ http, server, serf int }
+type ports struct{ http, server, serf, wan int }
 
 // config returns the agent's configuration. It is JSON, which Consul takes as
 // it takes HCL.
 func (c *Consul) config() []byte {
 	conf := map[string]any{
-		"node_name":            "node",
-		"datacenter":           "dc1",
+		"node_name":            cmp.Or(c.set.name, "node"),
+		"datacenter":           cmp.Or(c.set.datacenter, "dc1"),
 		"bind_addr":            "127.0.0.1",
 		"client_addr":          "127.0.0.1",
-		"data_dir":             filepath.Join(c.dir, "data"),
 		"log_level":            "debug", // the lines of readiness are of this level
 		"disable_update_check": true,
 		"connect":              map[string]any{"enabled": false},
@@ -29,9 +29,19 @@ func (c *Consul) config() []byte {
 			"serf_wan": -1, "dns": -1, "grpc": -1, "grpc_tls": -1,
 		},
 	}
-	if c.set.keepData {
+	if c.set.datacenter != "" {
+		conf["ports"].(map[string]int)["serf_wan"] = c.ports.wan
+	}
+	if c.set.keepData { // with a folder even a -dev agent remembers its services
+		conf["data_dir"] = filepath.Join(c.dir, "data")
+	}
+	if c.set.join != nil {
+		conf["retry_join"] = c.set.join
+		conf["retry_interval"] = "1s"
+	}
+	if c.set.keepData && c.set.servers > 0 {
 		conf["server"] = true
-		conf["bootstrap_expect"] = 1
+		conf["bootstrap_expect"] = c.set.servers
 		// The shortest timings that Consul offers: an election within 2 s.
 		conf["performance"] = map[string]int{"raft_multiplier": 1}
 	}
@@ -39,6 +49,7 @@ func (c *Consul) config() []byte {
 		conf["acl"] = map[string]any{
 			"enabled":        true,
 			"default_policy": "deny",
+			"token_ttl":      "1s", // for which an agent that is no server believes a token
 			"tokens": map[string]string{
 				"initial_management": managementToken,
 				"agent":              managementToken,
@@ -64,11 +75,11 @@ func freePorts(t testing.TB) ports {
 		if isFree(port) {
 			found = append(found, port)
 		}
-		if len(found) == 3 {
-			return ports{http: found[0], server: found[1], serf: found[2]}
+		if len(found) == 4 {
+			return ports{http: found[0], server: found[1], serf: found[2], wan: found[3]}
 		}
 	}
-	t.Fatalf("no three free ports between %d and %d", first, last)
+	t.Fatalf("no four free ports between %d and %d", first, last)
 	return ports{}
 }
 

@@ -41,8 +41,12 @@ type Consul struct {
 }
 
 type settings struct {
-	keepData bool
-	acls     bool
+	keepData   bool
+	acls       bool
+	name       string   // of the node; "" is "node"
+	datacenter string   // that others may join; "": dc1, alone
+	servers    int      // of the cluster; 0: the agent is none
+	join       []string // host:port of those that it is to meet
 }
 
 // Option changes how [StartConsul] starts an agent.
@@ -58,16 +62,16 @@ func KeepData() Option { return func(s *settings) { s.keepData = true } }
 // carries a token that may do everything; [Consul.Token] makes weaker ones.
 func WithACLs() Option { return func(s *settings) { s.acls = true } }
 
+// InDatacenter names the agent's datacenter, and has it be one that
+// [Consul.JoinDatacenter] can join with others.
+func InDatacenter(name string) Option { return func(s *settings) { s.datacenter = name } }
+
 // StartConsul starts an agent and waits until it is ready: it has a leader and
 // takes registrations. The agent is killed when the test ends, and its log
 // printed if the test has failed.
 func StartConsul(t testing.TB, opts ...Option) *Consul {
 	t.Helper()
-	c := &Consul{t: t, binary: consulBinary(t), dir: t.TempDir(), http: &http.Transport{}}
-	for _, o := range opts {
-		o(&c.set)
-	}
-	t.Cleanup(c.cleanup)
+	c := newConsul(t, opts)
 	// A port that was free a moment ago may be taken by now; other ports help.
 	for try := 1; ; try++ {
 		c.ports = freePorts(t)
@@ -81,6 +85,17 @@ func StartConsul(t testing.TB, opts ...Option) *Consul {
 		c.agent = nil
 	}
 	c.client = c.newClient()
+	return c
+}
+
+func newConsul(t testing.TB, opts []Option) *Consul {
+	t.Helper()
+	c := &Consul{t: t, binary: consulBinary(t), dir: t.TempDir(), http: &http.Transport{}}
+	c.set.servers = 1
+	for _, o := range opts {
+		o(&c.set)
+	}
+	t.Cleanup(c.cleanup)
 	return c
 }
 
@@ -102,12 +117,59 @@ func (c *Consul) Register(r *api.AgentServiceRegistration) {
 	}
 }
 
+// JoinDatacenter joins the datacenter of the agent with that of another, and
+// waits until each can be asked for the other. Both were started with
+// [InDatacenter].
+func (c *Consul) JoinDatacenter(other *Consul) {
+	c.t.Helper()
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(other.ports.wan))
+	if err := c.client.Agent().Join(address, true); err != nil {
+		c.t.Fatalf("joining %s: %v", other.set.datacenter, err)
+	}
+	for _, pair := range [][2]*Consul{{c, other}, {other, c}} {
+		pair[0].awaitDatacenter(pair[1].set.datacenter)
+	}
+}
+
+func (c *Consul) awaitDatacenter(name string) {
+	c.t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	var err error
+	for limit := time.Now().Add(startLimit); time.Now().Before(limit); <-tick.C {
+		if _, _, err = c.client.Catalog().Services(&api.QueryOptions{Datacenter: name}); err == nil {
+			return
+		}
+	}
+	c.t.Fatalf("%s can't be asked: %v", name, err)
+}
+
 // Deregister removes the service of this ID from the agent.
 func (c *Consul) Deregister(id string) {
 	c.t.Helper()
 	if err := c.client.Agent().ServiceDeregister(id); err != nil {
 		c.t.Fatalf("deregistering service %s: %v", id, err)
 	}
+}
+
+// AwaitListed waits until the catalog has an instance, as it has a moment after
+// [Consul.Register]: from then on everybody can know.
+func (c *Consul) AwaitListed(service, id string) {
+	c.t.Helper()
+	query := &api.QueryOptions{WaitTime: startLimit}
+	for began := time.Now(); time.Since(began) < startLimit; {
+		entries, meta, err := c.client.Health().Service(service, "", false, query)
+		if err != nil {
+			c.t.Fatalf("asking Consul for %s: %v", service, err)
+		}
+		for _, e := range entries {
+			if e.Service.ID == id {
+				return
+			}
+		}
+		query.WaitIndex = meta.LastIndex
+	}
+	c.t.Fatalf("Consul did not list %s of %s within %s", id, service, startLimit)
 }
 
 // Token makes a token with these rules (none if empty) and returns its secret.
@@ -184,6 +246,14 @@ func (c *Consul) signal(s syscall.Signal) {
 
 // start runs the agent and waits until it is ready.
 func (c *Consul) start() error {
+	if err := c.launch(); err != nil {
+		return err
+	}
+	return c.agent.awaitReady(startLimit)
+}
+
+// launch runs the agent.
+func (c *Consul) launch() error {
 	config := filepath.Join(c.dir, "agent.json")
 	if err := os.WriteFile(config, c.config(), 0o600); err != nil {
 		return err
@@ -197,7 +267,7 @@ func (c *Consul) start() error {
 		return err
 	}
 	c.agent = agent
-	return agent.awaitReady(startLimit)
+	return nil
 }
 
 // cleanup kills the agent, whatever state it is in, and shows its log if that

@@ -57,11 +57,15 @@ func TestConsulForgetsWithoutKeepData(t *testing.T) {
 	if _, err := c.Client().KV().Put(kv, nil); err != nil {
 		t.Fatal(err)
 	}
+	c.Register(&api.AgentServiceRegistration{ID: "web-1", Name: "web", Port: 80})
 	c.Kill()
 	c.Start()
 	got, _, err := c.Client().KV().Get("a", nil)
 	if err != nil || got != nil {
 		t.Fatalf("after a restart: %v, %v; want nothing", got, err)
+	}
+	if known, err := c.Client().Agent().Services(); err != nil || len(known) > 0 {
+		t.Errorf("after a restart the agent knows %v (%v), want nobody", known, err)
 	}
 }
 
@@ -114,5 +118,15 @@ func TestConsulToken(t *testing.T) {
 				t.Errorf("%d instances, filtered %v; want %d", len(entries), meta.ResultsFilteredByACLs, tt.want)
 			}
 		})
+	}
+}
+
+func TestConsulJoinDatacenter(t *testing.T) {
+	one, two := StartConsul(t, InDatacenter("dc1")), StartConsul(t, InDatacenter("dc2"))
+	one.JoinDatacenter(two)
+	two.Register(&api.AgentServiceRegistration{ID: "web-1", Name: "web", Port: 80})
+	list, _, err := one.Client().Health().Service("web", "", false, &api.QueryOptions{Datacenter: "dc2"})
+	if err != nil || len(list) != 1 || list[0].Node.Datacenter != "dc2" {
+		t.Errorf("asked for dc2, dc1 lists %v (%v)", list, err)
 	}
 }

@@ -1,6 +1,7 @@
 package testkit
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -17,10 +18,15 @@ const awaitLimit = 15 * time.Second
 // maxScript is how many answers one service may have in store.
 const maxScript = 1000
 
+// LeaderPath is where Consul tells who leads it.
+const LeaderPath = "/v1/status/leader"
+
 // FaultConsul plays the part of Consul that tells a service's instances,
 // /v1/health/service/:name, and gives what answers it is told to give. A
 // request for which there is no answer waits for one, as a blocking query does.
-// Its methods are safe for concurrent use.
+// It also tells whether there is a leader: such requests are found under
+// [LeaderPath], as if that were a service. Its methods are safe for concurrent
+// use.
 type FaultConsul struct {
 	t       testing.TB
 	server  *httptest.Server
@@ -28,6 +34,7 @@ type FaultConsul struct {
 
 	mu       sync.Mutex
 	services map[string]*faultService
+	leader   string
 }
 
 // faultService is the script of one service, and what was asked of it.
@@ -51,7 +58,7 @@ type Query struct {
 
 // StartFaultConsul starts a server that ends with the test.
 func StartFaultConsul(t testing.TB) *FaultConsul {
-	f := &FaultConsul{t: t, closing: make(chan struct{}), services: map[string]*faultService{}}
+	f := &FaultConsul{t: t, closing: make(chan struct{}), services: map[string]*faultService{}, leader: "127.0.0.1:8300"}
 	f.server = httptest.NewServer(http.HandlerFunc(f.serve))
 	t.Cleanup(func() {
 		close(f.closing)
@@ -75,6 +82,16 @@ func (f *FaultConsul) Script(service string, answers ...Answer) {
 		default:
 			f.t.Fatalf("more than %d answers for service %s", maxScript, service)
 		}
+	}
+}
+
+// SetLeader says whether there is a leader, as there is from the start.
+func (f *FaultConsul) SetLeader(exists bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.leader = ""
+	if exists {
+		f.leader = "127.0.0.1:8300"
 	}
 }
 
@@ -123,6 +140,13 @@ func (f *FaultConsul) locked(name string) *faultService {
 }
 
 func (f *FaultConsul) serve(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == LeaderPath {
+		f.record(LeaderPath, r)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		fmt.Fprintf(w, "%q", f.leader)
+		return
+	}
 	name, ok := strings.CutPrefix(r.URL.Path, "/v1/health/service/")
 	if !ok {
 		http.NotFound(w, r)

@@ -61,7 +61,7 @@ func check(root fs.FS) ([]finding, error) {
 			return err
 		case d.IsDir() && (path == ".git" || path == "bin"):
 			return fs.SkipDir
-		case !d.Type().IsRegular():
+		case !d.Type().IsRegular(), path == ".git": // a file in a linked work tree
 			return nil
 		}
 		text, err := fs.ReadFile(root, path)
