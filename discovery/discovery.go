@@ -10,13 +10,16 @@
 //
 //   - A [Set] is complete: it names every instance that the source knows now.
 //     An instance that it leaves out is gone. A source never publishes part of
-//     an answer, and never a Set it has reason to doubt.
+//     an answer, and never a Set it has reason to doubt. Where it is not sure
+//     that an instance is gone, the Set names it still, as Held.
 //   - "Empty" is not "failed". A source that could not learn the truth
 //     publishes [Failed] and keeps trying; the last Set stays in force. An
 //     empty Set says that the service truly has no instances.
 //   - [Unchanged] says that the source has just heard that the last Set still
 //     holds. It keeps the age of the knowledge young and costs no work.
 //   - A Set whose content equals the last one is published as Unchanged.
+//   - [Kept] stands in for a Set that has not come yet. A source publishes it
+//     once at most, and before any Set.
 //   - publish may block while its receiver is busy: that is how bursts are
 //     coalesced. A source must therefore be able to skip to the newest state.
 //   - What one instance has wrong leaves out that instance, as a [Rejected]
@@ -25,7 +28,12 @@
 //     source gives up on.
 package discovery
 
-import "context"
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+)
 
 // Source tells the instances of one service. See the package comment for what
 // an implementation promises.
@@ -46,15 +54,19 @@ const (
 	// Failed says that the truth could not be learned; Err says why. The last
 	// Set stays in force.
 	Failed
+	// Kept is a Set of earlier, of which it is not known whether it still holds.
+	Kept
 )
 
-// Update is one piece of news from a [Source]. The receiver owns its slices
-// once it is published; the source must not change them.
+// Update is one piece of news from a [Source]. Nobody changes what is in it once
+// it is published: the Tags and Meta of an instance that has not changed may be
+// those of the Set before.
 type Update struct {
 	Kind      Kind
-	Instances []Instance // Set only; in ascending order of ID, each ID once
-	Rejected  []Rejected // Set only; what was left out, and why
-	Err       error      // Failed only
+	Instances []Instance    // Set and Kept; in ascending order of ID, each ID once
+	Rejected  []Rejected    // Set only; what was left out, and why
+	Err       error         // Failed only
+	Age       time.Duration // Kept only: for how long it has not been confirmed
 }
 
 // Instance is one running copy of a service, as its source describes it.
@@ -71,11 +83,24 @@ type Instance struct {
 	Weight int
 	// Status is what its source thinks of it.
 	Status Status
+	// Held instances are missing in what the source has heard last, but it does
+	// not believe yet that they are gone. They serve on.
+	Held bool
 	// Node, Datacenter, Tags and Meta describe the instance; they may be empty.
+	// Meta has what is known of the node, too.
 	Node       string
 	Datacenter string
 	Tags       []string
 	Meta       map[string]string
+}
+
+// Equal reports whether both describe the same in the same way. It allocates
+// nothing.
+func (i *Instance) Equal(o *Instance) bool {
+	return i.ID == o.ID && i.Name == o.Name && i.Address == o.Address &&
+		i.Weight == o.Weight && i.Status == o.Status && i.Held == o.Held &&
+		i.Node == o.Node && i.Datacenter == o.Datacenter &&
+		slices.Equal(i.Tags, o.Tags) && maps.Equal(i.Meta, o.Meta)
 }
 
 // Rejected is an instance that can't be used, and why.

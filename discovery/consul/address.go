@@ -7,15 +7,13 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-
-	"github.com/hashicorp/consul/api"
 )
 
 // addressOf returns host:port of an instance. tagged selects one of its tagged
 // addresses, and then of its node's, where they have one; the plain address of
 // the service comes before that of the node.
-func addressOf(e *api.ServiceEntry, tagged string) (string, error) {
-	host, port := e.Service.Address, e.Service.DefaultPort()
+func addressOf(e *entry, tagged string) (string, error) {
+	host, port := e.Service.Address, e.Service.defaultPort()
 	if t, ok := e.Service.TaggedAddresses[tagged]; ok && tagged != "" && t.Address != "" {
 		host = t.Address
 		if t.Port != 0 {
@@ -29,6 +27,16 @@ func addressOf(e *api.ServiceEntry, tagged string) (string, error) {
 		host = e.Node.Address
 	}
 	return joinAddress(host, port)
+}
+
+// defaultPort returns the port that was marked so where there are several.
+func (s *service) defaultPort() int {
+	for _, p := range s.Ports {
+		if p.Default {
+			return p.Port
+		}
+	}
+	return s.Port
 }
 
 // joinAddress puts host and port together, or says what is wrong with them.

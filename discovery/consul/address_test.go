@@ -15,30 +15,30 @@ func TestAddressOf(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name    string
-		service api.AgentService
-		node    api.Node
+		service service
+		node    node
 		tag     string
 		want    string
 	}{
-		{name: "of the service", service: api.AgentService{Address: "10.0.0.1", Port: 80}, node: api.Node{Address: "10.0.0.2"}, want: "10.0.0.1:80"},
-		{name: "of the node", service: api.AgentService{Port: 80}, node: api.Node{Address: "10.0.0.2"}, want: "10.0.0.2:80"},
-		{name: "default of several ports", service: api.AgentService{Address: "10.0.0.1", Ports: api.ServicePorts{{Name: "a", Port: 1}, {Name: "b", Port: 2, Default: true}}}, want: "10.0.0.1:2"},
-		{name: "tagged, not asked for", service: api.AgentService{Address: "10.0.0.1", Port: 80, TaggedAddresses: tagged}, want: "10.0.0.1:80"},
-		{name: "tagged, with its port", service: api.AgentService{Address: "10.0.0.1", Port: 80, TaggedAddresses: tagged}, tag: "wan", want: "203.0.113.1:8443"},
-		{name: "tagged, without port", service: api.AgentService{Address: "10.0.0.1", Port: 80, TaggedAddresses: tagged}, tag: "lan", want: "10.9.9.9:80"},
-		{name: "tagged, without address", service: api.AgentService{Address: "10.0.0.1", Port: 80, TaggedAddresses: tagged}, tag: "bad", want: "10.0.0.1:80"},
-		{name: "tagged, absent", service: api.AgentService{Address: "10.0.0.1", Port: 80}, tag: "wan", want: "10.0.0.1:80"},
+		{name: "of the service", service: service{Address: "10.0.0.1", Port: 80}, node: node{Address: "10.0.0.2"}, want: "10.0.0.1:80"},
+		{name: "of the node", service: service{Port: 80}, node: node{Address: "10.0.0.2"}, want: "10.0.0.2:80"},
+		{name: "default of several ports", service: service{Address: "10.0.0.1", Ports: api.ServicePorts{{Name: "a", Port: 1}, {Name: "b", Port: 2, Default: true}}}, want: "10.0.0.1:2"},
+		{name: "tagged, not asked for", service: service{Address: "10.0.0.1", Port: 80, TaggedAddresses: tagged}, want: "10.0.0.1:80"},
+		{name: "tagged, with its port", service: service{Address: "10.0.0.1", Port: 80, TaggedAddresses: tagged}, tag: "wan", want: "203.0.113.1:8443"},
+		{name: "tagged, without port", service: service{Address: "10.0.0.1", Port: 80, TaggedAddresses: tagged}, tag: "lan", want: "10.9.9.9:80"},
+		{name: "tagged, without address", service: service{Address: "10.0.0.1", Port: 80, TaggedAddresses: tagged}, tag: "bad", want: "10.0.0.1:80"},
+		{name: "tagged, absent", service: service{Address: "10.0.0.1", Port: 80}, tag: "wan", want: "10.0.0.1:80"},
 		{
-			name: "tagged, of the node", service: api.AgentService{Port: 80}, tag: "wan",
-			node: api.Node{Address: "10.0.0.2", TaggedAddresses: map[string]string{"wan": "203.0.113.2"}}, want: "203.0.113.2:80",
+			name: "tagged, of the node", service: service{Port: 80}, tag: "wan",
+			node: node{Address: "10.0.0.2", TaggedAddresses: map[string]string{"wan": "203.0.113.2"}}, want: "203.0.113.2:80",
 		},
 		{
-			name: "the service's own before the node's tagged", service: api.AgentService{Address: "10.0.0.1", Port: 80}, tag: "wan",
-			node: api.Node{Address: "10.0.0.2", TaggedAddresses: map[string]string{"wan": "203.0.113.2"}}, want: "10.0.0.1:80",
+			name: "the service's own before the node's tagged", service: service{Address: "10.0.0.1", Port: 80}, tag: "wan",
+			node: node{Address: "10.0.0.2", TaggedAddresses: map[string]string{"wan": "203.0.113.2"}}, want: "10.0.0.1:80",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := addressOf(&api.ServiceEntry{Node: &tt.node, Service: &tt.service}, tt.tag)
+			got, err := addressOf(&entry{Node: &tt.node, Service: &tt.service}, tt.tag)
 			if err != nil || got != tt.want {
 				t.Errorf("address %q, %v; want %q", got, err, tt.want)
 			}

@@ -2,14 +2,12 @@ package consul
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rota-lb/rota/discovery"
 	"github.com/rota-lb/rota/internal/testkit"
@@ -207,27 +205,5 @@ func TestDialByName(t *testing.T) {
 			conn.Close()
 			t.Errorf("%s: connected", addr)
 		}
-	}
-}
-
-// An agent refuses connections beyond a limit; more sources than that must all
-// be told all the same.
-func TestMoreSourcesThanConnections(t *testing.T) {
-	f := testkit.StartFaultConsul(t)
-	c := faultClient(t, f)
-	c.slots, c.blockFor = make(chan struct{}, 2), time.Minute
-	var all []*updates
-	for n := range 5 {
-		name := fmt.Sprintf("web-%d", n)
-		f.Script(name, testkit.Instances(5, testkit.Entry(name, "a", "10.0.0.1", 80)).Forever())
-		all = append(all, watch(t, c, Watch{Service: name}))
-	}
-	for _, u := range all {
-		if got := brief(u.want(discovery.Set), true); got != "[a]" {
-			t.Errorf("told %s", got)
-		}
-	}
-	if q := f.Await("web-4", 2); q.Wait != blockBriefly {
-		t.Errorf("waits for %v while others wait for their turn", q.Wait)
 	}
 }

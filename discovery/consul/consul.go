@@ -10,8 +10,6 @@
 package consul
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -61,6 +59,8 @@ type Client struct {
 	api       *api.Client
 	guard     *guard
 	transport *http.Transport
+	leader    *leader
+	pulse     *pulse
 	tokenFile string // "" if the token, if any, came from the environment
 	hasToken  bool
 	logger    hclog.Logger
@@ -68,8 +68,12 @@ type Client struct {
 	blockFor     time.Duration
 	answerWithin time.Duration
 
-	sources atomic.Int64  // made so far
-	slots   chan struct{} // one for each request under way
+	sources atomic.Int64 // made, and not at their end
+	slots   slots        // one for each request under way, but for the bells'
+	lasting slots        // one for each that may last, where there are too many sources
+	bells   chan *bell
+	chime   chime
+	news    atomic.Uint64 // sets that sources were told and have gone on from
 }
 
 // An agent takes 200 connections from one address by default
@@ -77,9 +81,8 @@ type Client struct {
 // A few are left for others on this machine.
 const maxRequests = 180
 
-// blockBriefly replaces blockFor where there are more sources than may ask at
-// once, so that each has its turn soon.
-const blockBriefly = time.Second
+// maxLasting is how many of them may last while sources have to rest.
+const maxLasting = 120
 
 // Watch names the instances that a source tells.
 type Watch struct {
@@ -90,6 +93,8 @@ type Watch struct {
 	// TaggedAddress selects "lan" or "wan" where an instance has such an
 	// address; empty means its plain address.
 	TaggedAddress string
+	// Datacenter is asked for; empty means that of the client.
+	Datacenter string
 }
 
 // NewClient returns a client for o. It does not talk to Consul yet: that there
@@ -135,77 +140,47 @@ func NewClient(o Options) (*Client, error) {
 		return nil, fmt.Errorf("client for Consul at %s: %w", config.Address, err)
 	}
 	return &Client{
-		api:          client,
-		guard:        guard,
-		transport:    config.Transport,
+		api:       client,
+		guard:     guard,
+		transport: config.Transport,
+		leader:    newLeader(lookAt(client)),
+		pulse: &pulse{
+			look: lookFor(client), fresh: config.Transport.CloseIdleConnections,
+			token: func() string { return tokenNow(config.TokenFile) },
+		},
 		tokenFile:    config.TokenFile,
 		hasToken:     config.TokenFile != "" || config.Token != "",
 		logger:       logger,
 		blockFor:     blockFor,
 		answerWithin: answerWithin,
-		slots:        make(chan struct{}, maxRequests),
+		slots:        make(slots, maxRequests),
+		lasting:      make(slots, maxLasting),
+		bells:        newBells(),
+		chime:        chime{rung: make(chan struct{})},
 	}, nil
 }
 
-// Source returns a source of the instances that w names. Each source keeps one
-// request open.
+// Source returns a source of the instances that w names, which is to be run once.
+// Each source keeps one request open, unless there are too many of them.
 func (c *Client) Source(w Watch) discovery.Source {
 	w.Tags = slices.Clone(w.Tags)
 	c.sources.Add(1)
+	a := &asker{client: c, reader: newReader(w)}
 	return &source{
-		ask: func(ctx context.Context, index uint64) ([]*api.ServiceEntry, *api.QueryMeta, error) {
-			return c.ask(ctx, w.Service, index)
-		},
+		ask:    a.ask,
+		ended:  func() { c.sources.Add(-1) },
 		watch:  w,
 		logger: c.logger,
 		random: rand.Float64,
 	}
 }
 
+// crowded reports whether there are more sources than may ask at once.
+func (c *Client) crowded() bool { return c.sources.Load() > int64(cap(c.slots)) }
+
 // Close closes connections that no request is using. It is to be called when
 // no source runs any more; the client can still be used.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
-
-// ask asks for the service's instances: at once for index 0, else when there is
-// something newer than the index, or after a while. Once it has a slot among the
-// requests under way, it returns in bounded time.
-func (c *Client) ask(ctx context.Context, service string, index uint64) ([]*api.ServiceEntry, *api.QueryMeta, error) {
-	// A stale answer may come from any server, so one without a leader will do.
-	query := &api.QueryOptions{AllowStale: true, WaitIndex: index}
-	limit := c.answerWithin
-	if index > 0 {
-		query.WaitTime = c.blockFor
-		if c.sources.Load() > int64(cap(c.slots)) {
-			query.WaitTime = min(c.blockFor, blockBriefly)
-		}
-		// Consul waits up to a sixteenth longer, to spread its load.
-		limit += query.WaitTime + query.WaitTime/16
-	}
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-	case <-ctx.Done():
-		return nil, nil, ctx.Err()
-	}
-	if c.tokenFile != "" {
-		token, err := readToken(c.tokenFile)
-		if err != nil {
-			return nil, nil, err
-		}
-		query.Token = token
-	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	query = query.WithContext(ctx)
-	entries, meta, err := c.api.Health().Service(service, "", false, query)
-	if err == nil && len(entries) == 0 {
-		err = c.mayBelieveEmpty(service, query, meta)
-	}
-	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		err = fmt.Errorf("no answer from Consul within %s", limit)
-	}
-	return entries, meta, err
-}
 
 // checkAddress finds what is wrong with an address of Consul.
 func checkAddress(address string) error {

@@ -139,6 +139,19 @@ func status(s discovery.Status) func([]discovery.Instance) bool {
 	return func(instances []discovery.Instance) bool { return len(instances) == 1 && instances[0].Status == s }
 }
 
+// The agent is asked for the datacenter of the watch, and says so where there is
+// none of that name.
+func TestAsksForADatacenter(t *testing.T) {
+	agent := testkit.StartConsul(t)
+	agent.Register(&api.AgentServiceRegistration{ID: "web-1", Name: "web", Address: "10.0.0.1", Port: 80})
+	client := newClient(t, Options{Address: agent.Addr(), Datacenter: "nowhere"})
+	watch(t, client, Watch{Service: "web", Datacenter: "dc1"}).await("web-1", count(1))
+	update := watch(t, client, Watch{Service: "web"}).after(discovery.Set)
+	if update.Kind != discovery.Failed || !strings.Contains(update.Err.Error(), "No path to datacenter") {
+		t.Errorf("of a datacenter that does not exist: %+v", update)
+	}
+}
+
 func TestFollowsAnAgent(t *testing.T) {
 	agent := testkit.StartConsul(t)
 	u := watch(t, newClient(t, Options{Address: agent.Addr()}), Watch{Service: "web", Tags: []string{"v1"}})
@@ -156,7 +169,7 @@ func TestFollowsAnAgent(t *testing.T) {
 		ID: "dc1/node/web-1", Name: "web-1", Address: "10.0.0.1:80", Weight: 7,
 		Node: "node", Datacenter: "dc1", Tags: []string{"v1"}, Meta: map[string]string{"zone": "a"},
 	}
-	if !sameInstance(got, want) {
+	if !got.Equal(&want) {
 		t.Errorf("instance %+v, want %+v", got, want)
 	}
 

@@ -1,9 +1,7 @@
 package consul
 
 import (
-	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -12,66 +10,50 @@ import (
 	"github.com/rota-lb/rota/discovery"
 )
 
-// errMalformed is the error of a list with an element that is no instance at
-// all. Consul writes no such lists, so the rest of it isn't believed either.
-var errMalformed = errors.New("the answer is not one of Consul's: an instance without node or service in it")
-
 // maxWeight is the largest weight that Consul lets anyone register.
 const maxWeight = 65535
 
-// listing is an answer in our words.
-type listing struct {
-	instances []discovery.Instance // in ascending order of ID, each ID once
-	rejected  []discovery.Rejected // likewise
-}
-
-// convert selects the instances that w names and puts them in our words. The
-// listing shares memory with entries.
-func convert(w Watch, entries []*api.ServiceEntry) (listing, error) {
-	var l listing
-	for _, e := range entries {
-		if e == nil || e.Node == nil || e.Service == nil {
-			return listing{}, errMalformed
-		}
-		if !hasAll(e.Service.Tags, w.Tags) {
-			continue
-		}
-		instance, err := convertEntry(w, e)
-		if err != nil {
-			l.reject(instance, err)
-			continue
-		}
-		l.instances = append(l.instances, instance)
+// convert selects what w names and puts it in our words.
+func convert(w Watch, e *entry) *item {
+	if !hasAll(e.Service.Tags, w.Tags) {
+		return &item{other: true}
 	}
-	slices.SortStableFunc(l.instances, func(a, b discovery.Instance) int { return strings.Compare(a.ID, b.ID) })
-	l.dropDuplicates()
-	slices.SortStableFunc(l.rejected, func(a, b discovery.Rejected) int { return strings.Compare(a.ID, b.ID) })
-	return l, nil
-}
-
-// convertEntry returns the instance, and what makes it unusable, if so.
-func convertEntry(w Watch, e *api.ServiceEntry) (discovery.Instance, error) {
 	status := statusOf(e.Service.ID, e.Checks)
-	i := discovery.Instance{
+	i := &item{instance: discovery.Instance{
 		ID:         identity(e),
 		Name:       e.Service.ID,
 		Status:     status,
 		Node:       e.Node.Node,
 		Datacenter: e.Node.Datacenter,
 		Tags:       e.Service.Tags,
-		Meta:       e.Service.Meta,
+		Meta:       metaOf(e),
+	}}
+	if i.instance.Address, i.problem = addressOf(e, w.TaggedAddress); i.problem == nil {
+		i.instance.Weight, i.problem = weightOf(e.Service.Weights, status)
 	}
-	var err error
-	if i.Address, err = addressOf(e, w.TaggedAddress); err != nil {
-		return i, err
+	return i
+}
+
+// metaOf returns what is known of the instance, and of its node where the
+// instance itself says nothing of it. What Consul notes about the node's own
+// agent is left out.
+func metaOf(e *entry) map[string]string {
+	meta := e.Service.Meta
+	for key, value := range e.Node.Meta {
+		if _, known := meta[key]; known || strings.HasPrefix(key, "consul-") {
+			continue
+		}
+		if meta == nil {
+			meta = map[string]string{}
+		}
+		meta[key] = value
 	}
-	i.Weight, err = weightOf(e.Service.Weights, status)
-	return i, err
+	return meta
 }
 
 // identity returns datacenter/node/service ID, with the namespace before the
 // node where there are namespaces. Service IDs are unique on a node only.
-func identity(e *api.ServiceEntry) string {
+func identity(e *entry) string {
 	if e.Service.Namespace != "" {
 		return strings.Join([]string{e.Node.Datacenter, e.Service.Namespace, e.Node.Node, e.Service.ID}, "/")
 	}
@@ -80,7 +62,7 @@ func identity(e *api.ServiceEntry) string {
 
 // statusOf aggregates checks as Consul does: maintenance, then the worst. No
 // check at all is passing.
-func statusOf(serviceID string, checks api.HealthChecks) discovery.Status {
+func statusOf(serviceID string, checks []*check) discovery.Status {
 	worst := discovery.Passing
 	for _, c := range checks {
 		if c == nil {
@@ -125,56 +107,4 @@ func hasAll(tags, wanted []string) bool {
 		}
 	}
 	return true
-}
-
-func (l *listing) reject(i discovery.Instance, reason error) {
-	l.rejected = append(l.rejected, discovery.Rejected{ID: i.ID, Name: i.Name, Reason: reason.Error()})
-}
-
-// dropDuplicates rejects all but the first of sorted instances with one ID.
-func (l *listing) dropDuplicates() {
-	var unique []discovery.Instance
-	for n, i := range l.instances {
-		if n > 0 && i.ID == l.instances[n-1].ID {
-			l.reject(i, errors.New("another instance has the same datacenter, node and service ID"))
-			continue
-		}
-		unique = append(unique, i)
-	}
-	l.instances = unique
-}
-
-// clone returns a copy that shares no memory with l.
-func (l listing) clone() listing {
-	l.instances = slices.Clone(l.instances)
-	for n := range l.instances {
-		l.instances[n].Tags = slices.Clone(l.instances[n].Tags)
-		l.instances[n].Meta = maps.Clone(l.instances[n].Meta)
-	}
-	l.rejected = slices.Clone(l.rejected)
-	return l
-}
-
-func (l listing) equal(o listing) bool {
-	return slices.EqualFunc(l.instances, o.instances, sameInstance) && slices.Equal(l.rejected, o.rejected)
-}
-
-// lacksAnyOf reports whether an instance of o, good or rejected, is not in l.
-func (l listing) lacksAnyOf(o listing) bool {
-	here := make(map[string]bool, len(l.instances)+len(l.rejected))
-	for _, i := range l.instances {
-		here[i.ID] = true
-	}
-	for _, r := range l.rejected {
-		here[r.ID] = true
-	}
-	return slices.ContainsFunc(o.instances, func(i discovery.Instance) bool { return !here[i.ID] }) ||
-		slices.ContainsFunc(o.rejected, func(r discovery.Rejected) bool { return !here[r.ID] })
-}
-
-func sameInstance(a, b discovery.Instance) bool {
-	return a.ID == b.ID && a.Name == b.Name && a.Address == b.Address &&
-		a.Weight == b.Weight && a.Status == b.Status &&
-		a.Node == b.Node && a.Datacenter == b.Datacenter &&
-		slices.Equal(a.Tags, b.Tags) && maps.Equal(a.Meta, b.Meta)
 }

@@ -3,9 +3,8 @@ package consul
 import (
 	"encoding/json"
 	"errors"
-	"net"
+	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -16,28 +15,44 @@ import (
 )
 
 func TestStatusOf(t *testing.T) {
-	check := func(id, status string) *api.HealthCheck { return &api.HealthCheck{CheckID: id, Status: status} }
+	of := func(id, status string) *check { return &check{CheckID: id, Status: status} }
 	for _, tt := range []struct {
 		name   string
-		checks api.HealthChecks
+		checks []*check
 		want   discovery.Status
 	}{
 		{"no checks", nil, discovery.Passing},
-		{"all pass", api.HealthChecks{check("a", "passing"), check("b", "passing")}, discovery.Passing},
-		{"one warns", api.HealthChecks{check("a", "warning"), check("b", "passing")}, discovery.Warning},
-		{"critical before warning", api.HealthChecks{check("a", "critical"), check("b", "warning")}, discovery.Critical},
-		{"warning does not hide critical", api.HealthChecks{check("a", "warning"), check("b", "critical")}, discovery.Critical},
-		{"node in maintenance", api.HealthChecks{check("a", "critical"), check("_node_maintenance", "critical")}, discovery.Maintenance},
-		{"service in maintenance", api.HealthChecks{check("_service_maintenance:web-1", "critical"), check("a", "passing")}, discovery.Maintenance},
-		{"another service in maintenance", api.HealthChecks{check("_service_maintenance:web-2", "critical")}, discovery.Critical},
-		{"a state we don't know", api.HealthChecks{check("a", "dozing")}, discovery.Critical},
-		{"no check at all", api.HealthChecks{nil, check("a", "passing")}, discovery.Passing},
+		{"all pass", []*check{of("a", "passing"), of("b", "passing")}, discovery.Passing},
+		{"one warns", []*check{of("a", "warning"), of("b", "passing")}, discovery.Warning},
+		{"critical before warning", []*check{of("a", "critical"), of("b", "warning")}, discovery.Critical},
+		{"warning does not hide critical", []*check{of("a", "warning"), of("b", "critical")}, discovery.Critical},
+		{"node in maintenance", []*check{of("a", "critical"), of("_node_maintenance", "critical")}, discovery.Maintenance},
+		{"service in maintenance", []*check{of("_service_maintenance:web-1", "critical"), of("a", "passing")}, discovery.Maintenance},
+		{"another service in maintenance", []*check{of("_service_maintenance:web-2", "critical")}, discovery.Critical},
+		{"a state we don't know", []*check{of("a", "dozing")}, discovery.Critical},
+		{"no check at all", []*check{nil, of("a", "passing")}, discovery.Passing},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := statusOf("web-1", tt.checks); got != tt.want {
 				t.Errorf("status %s, want %s", got, tt.want)
 			}
 		})
+	}
+}
+
+// What the instance says goes before what its node says.
+func TestMetaOf(t *testing.T) {
+	for _, tt := range []struct{ instance, node, want map[string]string }{
+		{nil, nil, nil},
+		{map[string]string{"zone": "a"}, nil, map[string]string{"zone": "a"}},
+		{nil, map[string]string{"zone": "b"}, map[string]string{"zone": "b"}},
+		{map[string]string{"zone": "a"}, map[string]string{"zone": "b", "rack": "r"}, map[string]string{"zone": "a", "rack": "r"}},
+		{nil, map[string]string{"consul-version": "1.22.5"}, nil},
+	} {
+		e := &entry{Node: &node{Meta: tt.node}, Service: &service{Meta: tt.instance}}
+		if got := metaOf(e); !maps.Equal(got, tt.want) || (got == nil) != (tt.want == nil) {
+			t.Errorf("%v on a node with %v: %v, want %v", tt.instance, tt.node, got, tt.want)
+		}
 	}
 }
 
@@ -71,6 +86,25 @@ func TestWeightOf(t *testing.T) {
 	}
 }
 
+// list returns a listing of instances as it comes from Consul.
+func list(t testing.TB, w Watch, entries ...*api.ServiceEntry) listing {
+	t.Helper()
+	items, err := newReader(w).read(strings.NewReader(text(t, entries...)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newListing(items)
+}
+
+func text(t testing.TB, entries ...*api.ServiceEntry) string {
+	t.Helper()
+	text, err := json.Marshal(entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 func TestConvertSelectsByTags(t *testing.T) {
 	entries := []*api.ServiceEntry{
 		testkit.Entry("web", "both", "10.0.0.1", 80),
@@ -88,21 +122,18 @@ func TestConvertSelectsByTags(t *testing.T) {
 		{[]string{"a", "b"}, "both"},
 		{[]string{"c"}, ""},
 	} {
-		l, err := convert(Watch{Tags: tt.tags}, entries)
-		if err != nil {
-			t.Fatal(err)
-		}
+		u := list(t, Watch{Tags: tt.tags}, entries...).update()
 		var names []string
-		for _, i := range l.instances {
+		for _, i := range u.Instances {
 			names = append(names, i.Name)
 		}
-		if got := strings.Join(names, " "); got != tt.want || len(tt.tags) > 0 && len(l.rejected) > 0 {
-			t.Errorf("tags %q select %q, rejecting %v; want %q", tt.tags, got, l.rejected, tt.want)
+		if got := strings.Join(names, " "); got != tt.want || len(tt.tags) > 0 && len(u.Rejected) > 0 {
+			t.Errorf("tags %q select %q, rejecting %v; want %q", tt.tags, got, u.Rejected, tt.want)
 		}
 	}
 }
 
-func TestConvertOrdersAndRejects(t *testing.T) {
+func TestListingOrdersAndRejects(t *testing.T) {
 	zero := testkit.Entry("web", "b-no-port", "10.0.0.1", 0)
 	odd := testkit.Entry("web", "a-odd-weight", "10.0.0.1", 80)
 	odd.Service.Weights.Passing = -4
@@ -110,17 +141,15 @@ func TestConvertOrdersAndRejects(t *testing.T) {
 	elsewhere.Node.Node = "node-2"
 	spaced := testkit.Entry("web", "same", "10.0.0.5", 80)
 	spaced.Service.Namespace = "team"
-	l, err := convert(Watch{}, []*api.ServiceEntry{
+	u := list(t, Watch{},
 		spaced, elsewhere, zero, odd,
+		testkit.Entry("web", "same", "10.0.0.1", 0),  // of no use, so it is in nobody's way
 		testkit.Entry("web", "same", "10.0.0.3", 80), // the first of two
 		testkit.Entry("web", "same", "10.0.0.2", 80),
 		testkit.Entry("web", "another", "10.0.0.3", 80), // at the address of another: fine
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	).update()
 	var got []string
-	for _, i := range l.instances {
+	for _, i := range u.Instances {
 		got = append(got, i.ID+" "+i.Address)
 	}
 	want := []string{
@@ -133,104 +162,60 @@ func TestConvertOrdersAndRejects(t *testing.T) {
 	wantRejected := []discovery.Rejected{
 		{ID: "dc1/node/a-odd-weight", Name: "a-odd-weight", Reason: "its weight -4 is not between 0 and 65535"},
 		{ID: "dc1/node/b-no-port", Name: "b-no-port", Reason: "its port 0 is not between 1 and 65535"},
+		{ID: "dc1/node/same", Name: "same", Reason: "its port 0 is not between 1 and 65535"},
 		{ID: "dc1/node/same", Name: "same", Reason: "another instance has the same datacenter, node and service ID"},
 	}
-	if !slices.Equal(l.rejected, wantRejected) {
-		t.Errorf("rejected %q, want %q", l.rejected, wantRejected)
-	}
-}
-
-func TestConvertMalformed(t *testing.T) {
-	good := testkit.Entry("web", "web-1", "10.0.0.1", 80)
-	for name, entry := range map[string]*api.ServiceEntry{
-		"null":       nil,
-		"no node":    {Service: good.Service},
-		"no service": {Node: good.Node},
-	} {
-		if l, err := convert(Watch{}, []*api.ServiceEntry{good, entry}); !errors.Is(err, errMalformed) {
-			t.Errorf("%s: %+v, %v; want %v", name, l, err, errMalformed)
-		}
+	if !slices.Equal(u.Rejected, wantRejected) {
+		t.Errorf("rejected %q, want %q", u.Rejected, wantRejected)
 	}
 }
 
 func TestListingEqual(t *testing.T) {
 	sample := func() listing {
 		return listing{
-			instances: []discovery.Instance{{ID: "a", Tags: []string{"t"}, Meta: map[string]string{"k": "v"}}},
-			rejected:  []discovery.Rejected{{ID: "b"}},
+			{instance: discovery.Instance{ID: "a", Tags: []string{"t"}, Meta: map[string]string{"k": "v"}}},
+			{instance: discovery.Instance{ID: "b"}, problem: errors.New("bad")},
 		}
 	}
-	for name, change := range map[string]func(*listing){
-		"nothing":    func(*listing) {},
-		"instances":  func(l *listing) { l.instances = nil },
-		"rejected":   func(l *listing) { l.rejected[0].Reason = "x" },
-		"ID":         func(l *listing) { l.instances[0].ID = "x" },
-		"name":       func(l *listing) { l.instances[0].Name = "x" },
-		"address":    func(l *listing) { l.instances[0].Address = "x" },
-		"weight":     func(l *listing) { l.instances[0].Weight = 9 },
-		"status":     func(l *listing) { l.instances[0].Status = discovery.Warning },
-		"node":       func(l *listing) { l.instances[0].Node = "x" },
-		"datacenter": func(l *listing) { l.instances[0].Datacenter = "x" },
-		"a tag":      func(l *listing) { l.instances[0].Tags[0] = "x" },
-		"meta":       func(l *listing) { l.instances[0].Meta["k"] = "x" },
+	for name, change := range map[string]func(listing){
+		"nothing":    func(listing) {},
+		"problem":    func(l listing) { l[1].problem = errors.New("x") },
+		"no problem": func(l listing) { l[1].problem = nil },
+		"ID":         func(l listing) { l[0].instance.ID = "x" },
+		"name":       func(l listing) { l[0].instance.Name = "x" },
+		"address":    func(l listing) { l[0].instance.Address = "x" },
+		"weight":     func(l listing) { l[0].instance.Weight = 9 },
+		"status":     func(l listing) { l[0].instance.Status = discovery.Warning },
+		"held":       func(l listing) { l[0].instance.Held = true },
+		"node":       func(l listing) { l[0].instance.Node = "x" },
+		"datacenter": func(l listing) { l[0].instance.Datacenter = "x" },
+		"a tag":      func(l listing) { l[0].instance.Tags[0] = "x" },
+		"meta":       func(l listing) { l[0].instance.Meta["k"] = "x" },
 	} {
-		was := sample()
-		now := was.clone()
-		change(&now)
-		if got := now.equal(was); got != (name == "nothing") {
+		now := sample()
+		change(now)
+		if got := now.equal(sample()); got != (name == "nothing") {
 			t.Errorf("after a change of %s: equal is %v", name, got)
 		}
-		if !was.equal(sample()) {
-			t.Errorf("a change of %s in a copy is one in the original", name)
-		}
+	}
+	if sample()[:1].equal(sample()) {
+		t.Error("a listing equals a part of it")
 	}
 }
 
-func FuzzConvert(f *testing.F) {
-	for _, entry := range []*api.ServiceEntry{
-		testkit.Entry("web", "web-1", "10.0.0.1", 80),
-		testkit.Entry("web", "web-2", "2001:db8::1", 0),
-		testkit.Entry("web", "", "a b", 70000),
-	} {
-		text, err := json.Marshal([]*api.ServiceEntry{entry, entry})
-		if err != nil {
-			f.Fatal(err)
+func TestLost(t *testing.T) {
+	of := func(ids string) (l listing) {
+		for _, id := range ids {
+			l = append(l, &item{instance: discovery.Instance{ID: string(id)}})
 		}
-		f.Add(string(text), "wan")
+		return l
 	}
-	f.Add(`[{"Node":{"TaggedAddresses":{"wan":"::1"}},"Service":{"TaggedAddresses":{"wan":{"Address":"[::]"}},"Weights":{"Warning":-1}},"Checks":[null]}]`, "wan")
-	f.Add("[null]", "")
-	f.Fuzz(func(t *testing.T, text, tagged string) {
-		var entries []*api.ServiceEntry
-		if json.Unmarshal([]byte(text), &entries) != nil {
-			t.Skip()
+	for _, tt := range []struct{ was, is, want string }{
+		{"", "", ""}, {"", "ab", ""}, {"ab", "", "ab"}, {"ab", "ab", ""}, {"abc", "b", "ac"},
+		{"bd", "ace", "bd"}, {"abcd", "bx", "acd"}, {"aab", "b", "aa"}, {"ab", "aab", ""},
+	} {
+		if got := of(tt.was).lost(of(tt.is)); !got.equal(of(tt.want)) {
+			t.Errorf("of %q %d are not in %q, want %q", tt.was, len(got), tt.is, tt.want)
 		}
-		l, err := convert(Watch{TaggedAddress: tagged}, entries)
-		if err != nil {
-			return
-		}
-		if len(l.instances)+len(l.rejected) != len(entries) {
-			t.Errorf("%d instances and %d rejected of %d", len(l.instances), len(l.rejected), len(entries))
-		}
-		for n, i := range l.instances {
-			if n > 0 && l.instances[n-1].ID >= i.ID {
-				t.Errorf("ID %q after %q", i.ID, l.instances[n-1].ID)
-			}
-			host, port, err := net.SplitHostPort(i.Address)
-			if number, _ := strconv.Atoi(port); err != nil || host == "" || number < 1 || number > 65535 {
-				t.Errorf("address %q (%v)", i.Address, err)
-			}
-			if i.Weight < 0 || i.Weight > maxWeight {
-				t.Errorf("weight %d", i.Weight)
-			}
-		}
-		for _, r := range l.rejected {
-			if r.Reason == "" {
-				t.Errorf("%q is rejected without reason", r.ID)
-			}
-		}
-		if !l.equal(l.clone()) {
-			t.Error("a copy differs")
-		}
-	})
+	}
 }

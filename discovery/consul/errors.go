@@ -1,7 +1,6 @@
 package consul
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/hashicorp/consul/api"
 )
 
@@ -29,19 +30,27 @@ func explain(err error, service string) error {
 		err = wrapper.Err
 	}
 	var network *net.OpError
-	var syntax *json.SyntaxError
-	var mismatch *json.UnmarshalTypeError
+	var syntax *jsontext.SyntacticError
+	var mismatch *json.SemanticError
 	switch {
 	case errors.As(err, &network):
 		bare := *network
 		bare.Source = nil
 		return fmt.Errorf("no connection to Consul: %w", &bare)
-	case errors.As(err, &syntax), errors.As(err, &mismatch), errors.Is(err, errNull):
+	case errors.Is(err, errTooLarge):
+		return errTooLarge
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("the answer was cut off: %w", io.ErrUnexpectedEOF)
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("the answer was cut off: %w", io.EOF)
+	case errors.As(err, &syntax):
+		return fmt.Errorf("the answer is not one of Consul's: %w", syntax.Err)
+	case errors.As(err, &mismatch): // whose own text is not the same each time
+		return fmt.Errorf("the answer is not one of Consul's: it has a wrong value at %s", mismatch.JSONPointer)
+	case errors.Is(err, errNoList), errors.Is(err, errTrailing), errors.Is(err, errMalformed):
 		return fmt.Errorf("the answer is not one of Consul's: %w", err)
 	case errors.Is(err, errNoIndex):
 		return fmt.Errorf("the answer is not one of Consul's: %w; check its address", err)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("the answer was cut off: %w", err)
 	}
 	return err
 }

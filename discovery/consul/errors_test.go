@@ -1,7 +1,6 @@
 package consul
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +22,10 @@ func TestExplain(t *testing.T) {
 	get := func(err error) error {
 		return &url.Error{Op: "Get", URL: "http://127.0.0.1:8500/v1/health/service/web?index=7&stale=", Err: err}
 	}
+	read := func(body string) error {
+		_, err := newReader(Watch{}).read(strings.NewReader(body))
+		return err
+	}
 	const rules = `grant it service "web" { policy = "read" } and node_prefix "" { policy = "read" }`
 	for _, tt := range []struct {
 		err  error
@@ -37,10 +40,13 @@ func TestExplain(t *testing.T) {
 		{get(errNoIndex), "the answer is not one of Consul's: the answer has no X-Consul-Index; check its address"},
 		{get(io.EOF), "the answer was cut off: EOF"},
 		{io.ErrUnexpectedEOF, "the answer was cut off: unexpected EOF"},
-		{json.Unmarshal([]byte("<html>"), new(int)), "the answer is not one of Consul's: invalid character '<' looking for beginning of value"},
-		{json.Unmarshal([]byte("{}"), new(int)), "the answer is not one of Consul's: json: cannot unmarshal object into Go value of type int"},
-		{errNull, "the answer is not one of Consul's: the answer is null and not a list"},
-		{errTooLarge, "the answer has more than 64 MiB"},
+		{read("<html>"), "the answer is not one of Consul's: invalid character '<' at start of value"},
+		{read("[{\"Node\":7}]"), "the answer is not one of Consul's: it has a wrong value at /Node"},
+		{read("null"), "the answer is not one of Consul's: it is not a list but null"},
+		{read("[null]"), "the answer is not one of Consul's: an instance without node or service in it"},
+		{read("[] []"), "the answer is not one of Consul's: something follows the list"},
+		{read("["), "the answer was cut off: unexpected EOF"},
+		{fmt.Errorf("reading: %w", errTooLarge), "the answer has more than 64 MiB"},
 		{errors.New("anything else"), "anything else"},
 	} {
 		if got := explain(tt.err, "web").Error(); got != tt.want {

@@ -3,17 +3,23 @@ package consul
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/hashicorp/consul/api"
 
 	"github.com/rota-lb/rota/discovery"
 )
 
-// Errors of an answer that Consul gave, and that still is not the truth.
-var (
-	errNull     = errors.New("the answer is null and not a list")
-	errNoLeader = errors.New("no leader in Consul, so its answer may be old")
-)
+// errNoLeader is the error of an answer that Consul gave, and that still is not
+// the truth.
+var errNoLeader = errors.New("no leader in Consul, so its answer may be old")
+
+// holdFor is how long instances are held that are missing in an answer which
+// takes away most of a service. Agents that restart without memory are told of
+// their services anew within a second or two.
+const holdFor = 3 * time.Second
 
 // knowledge is what a source knows between two requests, and how it learns. It
 // does no I/O and reads no clock.
@@ -22,38 +28,82 @@ type knowledge struct {
 	index uint64 // to ask with; 0 asks for an answer at once
 	known bool   // there has been a Set
 	last  listing
+	since time.Time // when the first of those was missed that are held; zero: nobody is held
 }
 
-// learn turns what a request brought into an update. It is not news if nothing
-// can be said before Consul is asked once more, which is then due at once.
-//
-// An answer that is doubtful for another reason than these, such as one that is
-// much shorter than the last, could be held and confirmed here in the same way.
-func (k *knowledge) learn(entries []*api.ServiceEntry, meta *api.QueryMeta, err error) (update discovery.Update, isNews bool) {
+// next returns what to ask.
+func (k *knowledge) next(now time.Time) query {
+	if !k.holds() {
+		return query{index: k.index}
+	}
+	if left := holdFor - now.Sub(k.since); left > 0 {
+		return query{index: k.index, wait: left}
+	}
+	return query{consistent: true}
+}
+
+// holds reports whether there are instances that stay though the latest answer
+// doesn't name them.
+func (k *knowledge) holds() bool { return !k.since.IsZero() }
+
+// learn turns what a query brought into an update. It is not news if nothing can
+// be said before Consul is asked once more, which is then due at once.
+func (k *knowledge) learn(a answer, err error, now time.Time) (update discovery.Update, isNews bool) {
+	if errors.Is(err, errLeaderIsBack) {
+		k.index = 0
+		return discovery.Update{Kind: discovery.Unchanged}, false
+	}
 	if err == nil {
-		err = k.distrust(entries, meta)
+		err = k.distrust(a)
 	}
 	if err != nil {
 		return k.failed(err), true
 	}
-	next, reading := nextIndex(k.index, meta.LastIndex)
+	next, reading := nextIndex(a.asked.index, a.meta.LastIndex)
 	k.index = next
 	if reading == doubtful {
 		return discovery.Update{Kind: discovery.Unchanged}, false
 	}
-	now, err := convert(k.watch, entries)
+	list := newListing(a.items)
 	switch {
-	case err != nil:
-		return k.failed(err), true
-	case streamed(meta) && (reading == same || now.lacksAnyOf(k.last)):
+	case streamed(a.meta) && (reading == same || len(k.last.lost(list)) > 0):
 		k.index = 0
 		return discovery.Update{Kind: discovery.Unchanged}, false
-	case k.known && (reading == same || now.equal(k.last)):
+	case k.known && reading == same:
 		return discovery.Update{Kind: discovery.Unchanged}, true
 	}
-	// The receiver owns what it gets, so a copy is kept to compare with.
-	k.known, k.last = true, now.clone()
-	return discovery.Update{Kind: discovery.Set, Instances: now.instances, Rejected: now.rejected}, true
+	list = k.believe(list, a.asked.consistent, now)
+	if k.known && list.equal(k.last) {
+		k.last = list
+		return discovery.Update{Kind: discovery.Unchanged}, true
+	}
+	k.known, k.last = true, list
+	return list.update(), true
+}
+
+// believe returns what to take for the truth when Consul lists this. If that
+// takes away more than one instance and more than half of them, it is the truth
+// only if the leader confirms it, and not at once: until then all that are
+// missing are held. What comes and what changes is believed either way.
+func (k *knowledge) believe(list listing, confirmed bool, now time.Time) listing {
+	lost := slices.DeleteFunc(k.last.lost(list), func(i *item) bool { return i.problem != nil })
+	switch {
+	case len(lost) == 0, confirmed:
+		k.since = time.Time{}
+		return list
+	case k.holds():
+	case len(lost) == 1, 2*len(lost) <= k.last.usable():
+		return list
+	default:
+		k.since = now
+	}
+	for _, i := range lost {
+		held := *i
+		held.instance.Held = true
+		list = append(list, &held)
+	}
+	slices.SortStableFunc(list, func(a, b *item) int { return strings.Compare(a.instance.ID, b.instance.ID) })
+	return list
 }
 
 // failed starts over: after a failure nothing says that the index still means
@@ -64,13 +114,11 @@ func (k *knowledge) failed(err error) discovery.Update {
 }
 
 // distrust returns why an answer can't be believed, if so.
-func (k *knowledge) distrust(entries []*api.ServiceEntry, meta *api.QueryMeta) error {
+func (k *knowledge) distrust(a answer) error {
 	switch {
-	case entries == nil:
-		return errNull
-	case meta.ResultsFilteredByACLs:
+	case a.meta.ResultsFilteredByACLs:
 		return fmt.Errorf("the ACL token may not see all instances: %s", missingRules(k.watch.Service))
-	case !meta.KnownLeader && !streamed(meta) && (k.known || len(entries) == 0):
+	case !a.meta.KnownLeader && !streamed(a.meta) && (k.known || len(a.items) == 0):
 		// To a source that knows nothing yet, old instances are better than none.
 		return errNoLeader
 	}

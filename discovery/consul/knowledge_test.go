@@ -1,10 +1,14 @@
 package consul
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/consul/api"
 
@@ -38,26 +42,24 @@ func TestNextIndex(t *testing.T) {
 	}
 }
 
-// event is what a request brought: an answer, or an error.
+// event is what a query brought: an answer, or an error.
 type event struct {
+	after    time.Duration // since the one before
 	index    uint64
-	names    string // of the instances: a letter each; "-" for null
+	names    string // of the instances: a letter each; "?" for null
 	noLeader bool
 	streamed bool // answered from the agent's event stream
 	filtered bool
 	err      error
 }
 
-func (e event) answer() ([]*api.ServiceEntry, *api.QueryMeta, error) {
+func (e event) answer() (answer, error) {
 	if e.err != nil {
-		return nil, nil, e.err
+		return answer{}, e.err
 	}
 	meta := &api.QueryMeta{LastIndex: e.index, KnownLeader: !e.noLeader, ResultsFilteredByACLs: e.filtered}
 	if e.streamed {
 		meta.QueryBackend = api.QueryBackendStreaming
-	}
-	if e.names == "-" {
-		return nil, meta, nil
 	}
 	entries := []*api.ServiceEntry{}
 	for _, name := range e.names {
@@ -67,19 +69,24 @@ func (e event) answer() ([]*api.ServiceEntry, *api.QueryMeta, error) {
 		}
 		entries = append(entries, testkit.Entry("web", string(name), "10.0.0.1", 80))
 	}
-	return entries, meta, nil
+	body, err := json.Marshal(entries)
+	if err != nil {
+		return answer{}, err
+	}
+	items, err := newReader(Watch{}).read(bytes.NewReader(body))
+	return answer{items: items, meta: meta}, err
 }
 
+// epoch is when the clocks of tests start.
+var epoch = time.Unix(1000, 0)
+
 // TestLearn tells for each row what each event makes of what is known: the
-// Set's names in brackets, "same" for Unchanged, "fail" for Failed, "ask" if it
-// is no news; and after a colon the index to ask with next.
+// Set's names in brackets, those that are held as capitals, "same" for
+// Unchanged, "fail" for Failed, "ask" if it is no news; and after a colon the
+// index to ask with next, or "leader" if a consistent read is due.
 func TestLearn(t *testing.T) {
 	refused := errors.New("connection refused")
-	for _, tt := range []struct {
-		name   string
-		events []event
-		want   []string
-	}{
+	for _, tt := range []lesson{
 		{"instances come and go",
 			[]event{{index: 1}, {index: 5, names: "a"}, {index: 6, names: "ab"}, {index: 9, names: "b"}},
 			[]string{"[]:1", "[a]:5", "[ab]:6", "[b]:9"}},
@@ -99,11 +106,14 @@ func TestLearn(t *testing.T) {
 			[]event{{err: refused}, {index: 5}},
 			[]string{"fail:0", "[]:5"}},
 		{"the index goes backwards: ask again, and believe that",
-			[]event{{index: 5, names: "ab"}, {index: 3, names: ""}, {index: 3, names: "a"}, {index: 4, names: "ab"}},
+			[]event{{index: 5, names: "ab"}, {index: 3}, {index: 3, names: "a"}, {index: 4, names: "ab"}},
 			[]string{"[ab]:5", "ask:0", "[a]:3", "[ab]:4"}},
 		{"the index is 0 for good: each answer is compared",
 			[]event{{index: 0, names: "a"}, {index: 0, names: "a"}, {index: 0, names: "b"}},
 			[]string{"[a]:1", "same:1", "[b]:1"}},
+		{"a leader is back: ask again",
+			[]event{{index: 5, names: "a"}, {err: refused}, {err: errLeaderIsBack}, {index: 5, names: "b"}},
+			[]string{"[a]:5", "fail:0", "ask:0", "[b]:5"}},
 		{"filtered",
 			[]event{{index: 5, names: "ab"}, {index: 6, filtered: true}, {index: 7, names: "a", filtered: true}, {index: 7, names: "ab"}},
 			[]string{"[ab]:5", "fail:0", "fail:0", "same:7"}},
@@ -128,24 +138,81 @@ func TestLearn(t *testing.T) {
 		{"a stream does not say that it is broken",
 			[]event{{index: 5, names: "a"}, {index: 5, names: "a", noLeader: true, streamed: true}, {err: refused}, {index: 5, names: "a"}},
 			[]string{"[a]:5", "ask:0", "fail:0", "same:5"}},
-		{"null is no empty list",
-			[]event{{index: 5, names: "a"}, {index: 6, names: "-"}, {index: 6}},
-			[]string{"[a]:5", "fail:0", "[]:6"}},
 		{"a list with null in it",
 			[]event{{index: 5, names: "a"}, {index: 6, names: "a?"}, {index: 6, names: "ab"}},
 			[]string{"[a]:5", "fail:0", "[ab]:6"}},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			k := knowledge{watch: Watch{Service: "web"}}
-			var got []string
-			for _, e := range tt.events {
-				update, isNews := k.learn(e.answer())
-				got = append(got, fmt.Sprintf("%s:%d", brief(update, isNews), k.index))
-			}
-			if !slices.Equal(got, tt.want) {
-				t.Errorf("learned %q, want %q", got, tt.want)
-			}
-		})
+		t.Run(tt.name, func(t *testing.T) { tt.run(t) })
+	}
+}
+
+// TestLearnHolds: the same, where most instances are missing at once.
+func TestLearnHolds(t *testing.T) {
+	refused := errors.New("connection refused")
+	for _, tt := range []lesson{
+		{"one of two goes: not more than one",
+			[]event{{index: 5, names: "ab"}, {index: 6, names: "b"}, {index: 7}},
+			[]string{"[ab]:5", "[b]:6", "[]:7"}},
+		{"two of four go: not more than half",
+			[]event{{index: 5, names: "abcd"}, {index: 6, names: "cd"}},
+			[]string{"[abcd]:5", "[cd]:6"}},
+		{"most go: held, then confirmed",
+			[]event{{index: 5, names: "abc"}, {index: 6, names: "c"}, {index: 6, names: "c", after: holdFor}, {index: 6, names: "c"}, {index: 7, names: "cd"}},
+			[]string{"[abc]:5", "[ABc]:6", "same:leader", "[c]:6", "[cd]:7"}},
+		{"all go: held, then confirmed",
+			[]event{{index: 5, names: "ab"}, {index: 6}, {index: 6, after: holdFor}, {index: 6}},
+			[]string{"[ab]:5", "[AB]:6", "same:leader", "[]:6"}},
+		{"held, and the leader knows better",
+			[]event{{index: 5, names: "ab"}, {index: 6}, {index: 6, after: holdFor}, {index: 5, names: "ab"}},
+			[]string{"[ab]:5", "[AB]:6", "same:leader", "[ab]:5"}},
+		{"held, and back one by one",
+			[]event{{index: 5, names: "abcd"}, {index: 6}, {index: 7, names: "b"}, {index: 8, names: "abc"}, {index: 9, names: "abcd"}, {index: 10, names: "bcd"}},
+			[]string{"[abcd]:5", "[ABCD]:6", "[AbCD]:7", "[abcD]:8", "[abcd]:9", "[bcd]:10"}},
+		{"what comes and changes meanwhile is believed",
+			[]event{{index: 5, names: "bcd"}, {index: 6, names: "a"}, {index: 7, names: "ae"}},
+			[]string{"[bcd]:5", "[aBCD]:6", "[aBCDe]:7"}},
+		{"whoever goes meanwhile is held, too",
+			[]event{{index: 5, names: "abc"}, {index: 6, names: "c"}, {index: 7, after: holdFor / 2}, {index: 7, after: holdFor / 2}, {index: 7}},
+			[]string{"[abc]:5", "[ABc]:6", "[ABC]:7", "same:leader", "[]:7"}},
+		{"held while there is no leader to confirm it",
+			[]event{{index: 5, names: "ab"}, {index: 6}, {index: 6, after: holdFor}, {err: refused}, {index: 6, noLeader: true}, {index: 6, filtered: true}, {index: 6}},
+			[]string{"[ab]:5", "[AB]:6", "same:leader", "fail:leader", "fail:leader", "fail:leader", "[]:6"}},
+		{"a failure does not end the hold, nor begin it anew",
+			[]event{{index: 5, names: "ab"}, {index: 6}, {err: refused, after: holdFor / 2}, {index: 1}, {index: 1, after: holdFor / 2}, {index: 1}},
+			[]string{"[ab]:5", "[AB]:6", "fail:0", "same:1", "same:leader", "[]:1"}},
+		{"a stream takes most away: asked directly, then held",
+			[]event{{index: 5, names: "ab"}, {index: 6, streamed: true}, {index: 6}, {index: 6, streamed: true}, {index: 6}},
+			[]string{"[ab]:5", "ask:0", "[AB]:6", "ask:0", "same:6"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) { tt.run(t) })
+	}
+}
+
+// lesson is what events are to teach.
+type lesson struct {
+	name   string
+	events []event
+	want   []string
+}
+
+func (l lesson) run(t *testing.T) {
+	k := knowledge{watch: Watch{Service: "web"}}
+	now := epoch
+	var got []string
+	for _, e := range l.events {
+		q := k.next(now)
+		now = now.Add(e.after)
+		a, err := e.answer()
+		a.asked = q
+		update, isNews := k.learn(a, err, now)
+		next := "leader"
+		if q := k.next(now); !q.consistent {
+			next = fmt.Sprint(q.index)
+		}
+		got = append(got, brief(update, isNews)+":"+next)
+	}
+	if !slices.Equal(got, l.want) {
+		t.Errorf("learned %q, want %q", got, l.want)
 	}
 }
 
@@ -161,19 +228,29 @@ func brief(u discovery.Update, isNews bool) string {
 	}
 	names := ""
 	for _, i := range u.Instances {
+		if i.Held {
+			i.Name = strings.ToUpper(i.Name)
+		}
 		names += i.Name
 	}
 	return "[" + names + "]"
 }
 
-// TestLearnLeavesTheUpdateToItsReceiver: what the receiver does to its slices
-// is not what the next answer is compared with.
-func TestLearnLeavesTheUpdateToItsReceiver(t *testing.T) {
-	k := knowledge{}
-	update, _ := k.learn(event{index: 1, names: "ab"}.answer())
-	slices.Reverse(update.Instances)
-	update.Instances[0].Address = "changed"
-	if update, _ := k.learn(event{index: 2, names: "ab"}.answer()); update.Kind != discovery.Unchanged {
-		t.Errorf("update %+v, want what is known to be confirmed", update)
+// TestHoldIsWatched: while instances are held, a query that waits does so for no
+// longer than they are.
+func TestHoldIsWatched(t *testing.T) {
+	k := knowledge{known: true, since: epoch, index: 7}
+	for _, tt := range []struct {
+		after time.Duration
+		want  query
+	}{
+		{0, query{index: 7, wait: holdFor}},
+		{holdFor - 1, query{index: 7, wait: 1}},
+		{holdFor, query{consistent: true}},
+		{time.Hour, query{consistent: true}},
+	} {
+		if got := k.next(epoch.Add(tt.after)); got != tt.want {
+			t.Errorf("after %v it asks %+v, want %+v", tt.after, got, tt.want)
+		}
 	}
 }

@@ -12,6 +12,9 @@ const (
 	// second, one that flaps in earnest is bounded all the same.
 	changeCost = 0.2
 
+	// eagerFor is how long a service that has changed is likely to change again.
+	eagerFor = 30 * time.Second
+
 	// minBackoff and maxBackoff bound the pause after a failure. The longest is
 	// short: a source that sleeps while Consul is back serves a stale pool.
 	minBackoff = 50 * time.Millisecond

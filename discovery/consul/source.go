@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/hashicorp/consul/api"
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/rota-lb/rota/discovery"
@@ -12,7 +11,8 @@ import (
 
 // source is the loop round the decisions: it asks, waits and tells.
 type source struct {
-	ask    func(ctx context.Context, index uint64) ([]*api.ServiceEntry, *api.QueryMeta, error)
+	ask    func(ctx context.Context, q query) (answer, error)
+	ended  func() // called when Run ends
 	watch  Watch
 	logger hclog.Logger
 	random func() float64 // in [0, 1)
@@ -20,23 +20,33 @@ type source struct {
 
 // Run implements [discovery.Source].
 func (s *source) Run(ctx context.Context, publish func(discovery.Update)) {
+	defer s.ended()
 	k := knowledge{watch: s.watch}
 	pace := bucket{tokens: burst, last: time.Now()}
 	log := reporter{log: s.logger.With("service", s.watch.Service)}
 	failures, cost := 0, 1.0
+	var changed time.Time
+	again := false
 	for pause(ctx, pace.take(cost, time.Now())) {
-		entries, meta, err := s.ask(ctx, k.index)
+		q := k.next(time.Now())
+		q.eager = k.holds() || time.Since(changed) < eagerFor
+		q.again, again = again, false
+		a, err := s.ask(ctx, q)
 		if ctx.Err() != nil {
 			return
 		}
-		update, isNews := k.learn(entries, meta, err)
-		log.observe(update.Err, k.known)
-		if isNews {
-			publish(update)
+		update, isNews := k.learn(a, err, time.Now())
+		cost = changeCost
+		if !isNews {
+			continue
 		}
-		cost = 1
-		if update.Kind == discovery.Set || !isNews {
-			cost = changeCost
+		log.observe(update.Err, k.known)
+		log.holding(k.holds(), len(k.last))
+		publish(update)
+		if update.Kind == discovery.Set {
+			changed, again = time.Now(), true
+		} else {
+			cost = 1
 		}
 		if update.Kind != discovery.Failed {
 			failures = 0
@@ -65,6 +75,19 @@ func pause(ctx context.Context, d time.Duration) bool {
 type reporter struct {
 	log  hclog.Logger
 	last string // the error's text; "" while all is well
+	held bool   // instances are held
+}
+
+// holding takes in whether instances are held, of how many in all.
+func (r *reporter) holding(held bool, known int) {
+	switch {
+	case held == r.held:
+	case held:
+		r.log.Warn("Consul has lost most instances of the service at once; they stay until that is confirmed", "known", known)
+	default:
+		r.log.Info("Consul's list is believed again", "known", known)
+	}
+	r.held = held
 }
 
 // observe takes in how a request ended, and whether any list is known by then:

@@ -10,7 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/hashicorp/consul/api"
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/rota-lb/rota/discovery"
@@ -24,7 +23,7 @@ type script struct {
 	asked  []time.Time
 }
 
-func (s *script) ask(ctx context.Context, _ uint64) ([]*api.ServiceEntry, *api.QueryMeta, error) {
+func (s *script) ask(ctx context.Context, _ query) (answer, error) {
 	s.asked = append(s.asked, time.Now())
 	n := len(s.asked) - 1
 	if n < len(s.events) {
@@ -32,7 +31,7 @@ func (s *script) ask(ctx context.Context, _ uint64) ([]*api.ServiceEntry, *api.Q
 	}
 	if s.always.index == 0 && s.always.err == nil {
 		<-ctx.Done()
-		return nil, nil, ctx.Err()
+		return answer{}, ctx.Err()
 	}
 	e := s.always
 	e.index += uint64(n)
@@ -45,7 +44,7 @@ func (s *script) play(t *testing.T, log hclog.Logger, random float64, long time.
 	var got []string
 	ctx, cancel := context.WithTimeout(t.Context(), long)
 	defer cancel()
-	source := &source{ask: s.ask, watch: Watch{Service: "web"}, logger: log, random: func() float64 { return random }}
+	source := &source{ask: s.ask, ended: func() {}, watch: Watch{Service: "web"}, logger: log, random: func() float64 { return random }}
 	source.Run(ctx, func(u discovery.Update) { got = append(got, brief(u, true)) })
 	return got
 }
@@ -91,6 +90,21 @@ func TestRunFollowsHaste(t *testing.T) {
 		}
 		if late := s.asked[60].Sub(start); late != 0 {
 			t.Errorf("sixty changes took %s, want no time at all", late)
+		}
+	})
+}
+
+// TestRunBoundsAFlap: a service that never stops changing is followed, but not
+// faster than fifty times a second.
+func TestRunBoundsAFlap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{}
+		for n := range 2000 {
+			s.events = append(s.events, event{index: uint64(n + 1), names: []string{"a", "ab"}[n%2]})
+		}
+		s.play(t, hclog.NewNullLogger(), 0, 10*time.Second+time.Millisecond)
+		if want := int((burst + 10*perSecond) / changeCost); len(s.asked) < want-5 || len(s.asked) > want+5 {
+			t.Errorf("%d requests in 10 s, want about %d", len(s.asked), want)
 		}
 	})
 }
@@ -142,7 +156,7 @@ func TestRunSkipsToTheNewest(t *testing.T) {
 		s := &script{always: event{index: 1, names: "a"}}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		source := &source{ask: s.ask, logger: hclog.NewNullLogger(), random: func() float64 { return 0 }}
+		source := &source{ask: s.ask, ended: func() {}, logger: hclog.NewNullLogger(), random: func() float64 { return 0 }}
 		source.Run(ctx, func(discovery.Update) { <-ctx.Done() })
 		if len(s.asked) != 1 {
 			t.Errorf("%d requests while the receiver was busy, want 1", len(s.asked))

@@ -1,6 +1,7 @@
 package consul
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -25,15 +26,26 @@ func readToken(path string) (string, error) {
 	return token, nil
 }
 
+// tokenNow returns the token in a file, "" if there is none at the moment.
+func tokenNow(path string) string {
+	if path == "" {
+		return ""
+	}
+	token, _ := readToken(path) // the next query says what is wrong
+	return token
+}
+
 // mayBelieveEmpty returns why an empty list can't be believed, if so. To whom
 // Consul takes for nobody, it does not even say that it hides something. Only a
 // request without a token can be nobody's, and even then the agent may have put
 // its own default token in.
-func (c *Client) mayBelieveEmpty(service string, q *api.QueryOptions, meta *api.QueryMeta) error {
+func (c *Client) mayBelieveEmpty(ctx context.Context, service string, meta *api.QueryMeta) error {
 	if c.hasToken || meta.DefaultACLPolicy != "deny" {
 		return nil
 	}
-	token, _, err := c.api.ACL().TokenReadSelf((&api.QueryOptions{AllowStale: true}).WithContext(q.Context()))
+	ctx, cancel := context.WithTimeout(ctx, c.answerWithin)
+	defer cancel()
+	token, _, err := c.api.ACL().TokenReadSelf((&api.QueryOptions{AllowStale: true}).WithContext(ctx))
 	if err == nil && token.AccessorID != anonymousToken {
 		return nil
 	}
