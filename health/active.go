@@ -44,6 +44,13 @@ func NewActive(healthyAfter, unhealthyAfter int) Active {
 	return Active{healthyAfter: healthyAfter, unhealthyAfter: unhealthyAfter}
 }
 
+// With returns the same state under other thresholds. The verdict stands: they
+// are for what is observed from now on.
+func (a Active) With(healthyAfter, unhealthyAfter int) Active {
+	a.healthyAfter, a.unhealthyAfter = healthyAfter, unhealthyAfter
+	return a
+}
+
 // Known reports whether there has been a verdict yet.
 func (a Active) Known() bool { return a.known }
 

@@ -3,6 +3,7 @@ package health
 import (
 	"context"
 	"math/rand/v2"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,12 +23,16 @@ const (
 // enough to be shown.
 type prober func(ctx context.Context, address string) error
 
+// setup is how a Checker checks at present. It never changes.
+type setup struct {
+	Spec
+	probe prober
+}
+
 // Checker checks a changing set of endpoints by one [Spec]. Its methods may be
 // called from any goroutine, and but for Close they never block.
 type Checker struct {
-	spec   Spec
 	report ReportFunc
-	probe  prober
 	random func() float64 // in [0, 1); safe for concurrent use
 
 	ctx      context.Context // done when the checker closes
@@ -39,6 +44,7 @@ type Checker struct {
 
 	mu      sync.Mutex
 	closed  bool
+	setup   *setup
 	targets map[string]*target
 }
 
@@ -51,15 +57,30 @@ func NewChecker(ctx context.Context, spec Spec, report ReportFunc) *Checker {
 
 func newChecker(ctx context.Context, spec Spec, report ReportFunc, probe prober, random func() float64) *Checker {
 	c := &Checker{
-		spec:     spec,
+		setup:    &setup{spec, probe},
 		report:   report,
-		probe:    probe,
 		random:   random,
 		starting: make(chan struct{}, maxStarting),
 		targets:  make(map[string]*target),
 	}
 	c.ctx, c.cancel = context.WithCancel(ctx)
 	return c
+}
+
+// Configure has everything checked by another spec, once at once and from then
+// on. Verdicts and open streaks stay.
+func (c *Checker) Configure(spec Spec) { c.configure(spec, spec.prober()) }
+
+func (c *Checker) configure(spec Spec, probe prober) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if reflect.DeepEqual(spec, c.setup.Spec) {
+		return
+	}
+	c.setup = &setup{spec, probe}
+	for _, t := range c.targets {
+		t.configure(c.setup)
+	}
 }
 
 // Watch has the endpoint id checked at address, at once and from then on. An
@@ -139,17 +160,17 @@ func (c *Checker) target(id string) *target {
 // check runs one check, for which the caller has taken a slot among those that
 // are starting, and gives the slot back when the check ends or has gone on for
 // maxStart.
-func (c *Checker) check(ctx context.Context, address string) Result {
+func (c *Checker) check(ctx context.Context, s *setup, address string) Result {
 	started := time.AfterFunc(maxStart, func() { <-c.starting })
 	defer func() {
 		if started.Stop() {
 			<-c.starting
 		}
 	}()
-	ctx, cancel := context.WithTimeout(ctx, c.spec.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
 	began := time.Now()
-	err := c.probe(ctx, address)
+	err := s.probe(ctx, address)
 	return Result{Err: err, Took: time.Since(began)}
 }
 

@@ -15,8 +15,10 @@ type target struct {
 
 	strikes chan error
 	nudges  chan struct{}
+	setups  chan *setup // at most the latest one
 	results chan Result
 
+	setup  *setup
 	active Active
 	timer  *time.Timer
 	due    time.Time     // when the timer fires, while resting
@@ -34,10 +36,12 @@ func newTarget(c *Checker, id, address string, cancel context.CancelFunc) *targe
 		address: address,
 		cancel:  cancel,
 		// As many strikes as take the endpoint down; more change nothing.
-		strikes: make(chan error, max(1, c.spec.UnhealthyAfter)),
+		strikes: make(chan error, max(1, c.setup.UnhealthyAfter)),
 		nudges:  make(chan struct{}, 1),
+		setups:  make(chan *setup, 1),
 		results: make(chan Result, 1),
-		active:  NewActive(c.spec.HealthyAfter, c.spec.UnhealthyAfter),
+		setup:   c.setup,
+		active:  NewActive(c.setup.HealthyAfter, c.setup.UnhealthyAfter),
 	}
 }
 
@@ -54,6 +58,16 @@ func (t *target) nudge() {
 	case t.nudges <- struct{}{}:
 	default:
 	}
+}
+
+// configure replaces the setup, or one that was not taken in yet. The caller has
+// the checker's lock, so that nobody else does.
+func (t *target) configure(s *setup) {
+	select {
+	case <-t.setups:
+	default:
+	}
+	t.setups <- s
 }
 
 // run checks the endpoint until ctx is done. A check that is running then is
@@ -78,6 +92,10 @@ func (t *target) run(ctx context.Context) {
 			t.hasten()
 		case <-t.nudges:
 			t.hasten()
+		case t.setup = <-t.setups:
+			t.active = t.active.With(t.setup.HealthyAfter, t.setup.UnhealthyAfter)
+			t.spread = false
+			t.hasten()
 		}
 	}
 }
@@ -88,7 +106,8 @@ func (t *target) start(ctx context.Context) {
 	t.queue = nil
 	t.busy = true
 	t.began = time.Now()
-	t.checker.running.Go(func() { t.results <- t.checker.check(ctx, t.address) })
+	s := t.setup
+	t.checker.running.Go(func() { t.results <- t.checker.check(ctx, s, t.address) })
 }
 
 // observe takes r into account and reports it.
@@ -123,8 +142,8 @@ func (t *target) rest() {
 // anywhere within the interval: endpoints found together are checked together
 // once, and spread evenly from then on.
 func (t *target) delay() time.Duration {
-	wait := t.checker.spec.wait(t.active)
-	if wait == t.checker.spec.Interval && !t.spread {
+	wait := t.setup.wait(t.active)
+	if wait == t.setup.Interval && !t.spread {
 		t.spread = true
 		return time.Duration(t.checker.random() * float64(wait))
 	}
@@ -134,7 +153,7 @@ func (t *target) delay() time.Duration {
 // hasten brings the next check forward to now, or to the gap after the start of
 // the last one.
 func (t *target) hasten() {
-	switch at := t.began.Add(t.checker.spec.gap()); {
+	switch at := t.began.Add(t.setup.gap()); {
 	case t.busy:
 		t.again = true
 	case t.queue != nil: // as soon as possible already

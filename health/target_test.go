@@ -303,3 +303,64 @@ func TestJitter(t *testing.T) {
 		}
 	})
 }
+
+// A new spec holds from the next check on, which comes at once.
+func TestConfigure(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t, everyTen)
+		r.Watch("a", "a:80")
+		r.after(sec)
+		r.wantProbes(t, "a:80", 0)
+		r.configure(everyTen, nil) // nothing is new
+		r.after(sec)
+		r.wantProbes(t, "a:80")
+
+		// Checks every 2 s, of which three have to fail.
+		r.configure(Spec{Interval: 2 * sec, Timeout: sec, HealthyAfter: 1, UnhealthyAfter: 3}, r.answer)
+		r.after(4 * sec)
+		r.wantProbes(t, "a:80", 2*sec, 3*sec, 5*sec)
+		r.set("a:80", errRefused)
+		r.after(1300 * ms)
+		r.wantProbes(t, "a:80", 7*sec, 7200*ms)
+		r.wantReports(t, "a a:80 up", "a a:80 none", "a a:80 none", "a a:80 none", "a a:80 none", "a a:80 none")
+		r.after(sec)
+		r.wantReports(t, "a a:80 down", "a a:80 none", "a a:80 none")
+	})
+}
+
+// A verdict stays as it is under another spec, until it is observed anew: who is
+// down does not go down once more.
+func TestConfigureKeepsTheVerdict(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t, everyTen)
+		r.set("a:80", errRefused)
+		r.Watch("a", "a:80")
+		r.after(sec)
+		r.wantReports(t, "a a:80 down")
+		r.configure(Spec{Interval: 2 * sec, Timeout: sec, HealthyAfter: 2, UnhealthyAfter: 1}, r.answer)
+		r.after(0)
+		r.wantReports(t, "a a:80 none")
+		r.set("a:80", nil)
+		r.after(sec)
+		r.wantReports(t, "a a:80 none", "a a:80 up")
+	})
+}
+
+// The latest spec wins, however busy the endpoint is.
+func TestConfigureTwice(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t, everyTen)
+		r.setFunc("a:80", untilCancelled)
+		r.Watch("a", "a:80")
+		r.after(sec)
+		for _, after := range []int{3, 4, 5} {
+			spec := everyTen
+			spec.UnhealthyAfter = after
+			r.configure(spec, r.answer)
+		}
+		r.after(0)
+		if got := r.target("a").setup.UnhealthyAfter; got != 5 {
+			t.Errorf("it takes %d failures, want 5", got)
+		}
+	})
+}
