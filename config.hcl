@@ -42,7 +42,7 @@ consul {
 }
 
 # A folder for the last good list of each service, so that rota can start while
-# Consul is away. Accepted, but not used in this version.
+# Consul is away.
 # state_dir = "/var/lib/rota"
 
 # How long requests in flight may take to finish when rota is stopped.
@@ -62,7 +62,7 @@ service "web" {
   #   urls = ["http://localhost:8081", "http://localhost:8082"] # or without a port: 80
   # }
 
-  balance = "round_robin" # or least_request, random
+  balance = "round_robin" # or least_request, ewma, random
 
   health_check {
     path            = "/health" # without it, a TCP connect is enough
@@ -79,6 +79,23 @@ service "web" {
   #   connect  = "2s"  # to a backend
   #   response = "15s" # for the head of its response
   #   stall    = "60s" # between bytes
+  # }
+
+  # retry {
+  #   attempts = 4  # in all
+  #   on       = ["connect", "reset", "timeout"] # and statuses, such as "503"
+  #   budget   = 20 # percent of the traffic
+  # }
+
+  # circuit_breaker {
+  #   max_requests          = 0 # under way; 0 sets no limit
+  #   endpoint_max_requests = 0
+  #   failure_rate          = 0 # in percent, from which nothing passes for a while
+  # }
+
+  # A second backend is asked while the first is silent for longer than usual.
+  # hedge {
+  #   attempts = 1 # 0 turns it off
   # }
 }
 

@@ -49,7 +49,7 @@ func checkPort(s string, least uint64) error {
 // validHost reports whether s is an IP address or could be a host's name. It
 // takes "_", which DNS does not forbid and container networks use.
 func validHost(s string) bool {
-	if _, err := netip.ParseAddr(s); err == nil {
+	if validIP(s) {
 		return true
 	}
 	for part := range strings.SplitSeq(s, ".") {
@@ -63,6 +63,12 @@ func validHost(s string) bool {
 		}
 	}
 	return len(s) <= 253
+}
+
+// validIP reports whether s is an IP address.
+func validIP(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil
 }
 
 // parseConsulAddress checks an address as consul/api takes it, which includes
@@ -124,6 +130,38 @@ func parseBackend(s string) (string, error) {
 		return "", err
 	}
 	return net.JoinHostPort(strings.ToLower(u.Hostname()), port), nil
+}
+
+// parseNetwork reads an IP network, or an address as the network of itself
+// alone. IPv4 ones that are mapped to IPv6 become what they stand for (RFC 4291
+// §2.5.5.2).
+func parseNetwork(s string) (netip.Prefix, error) {
+	if host, _, err := net.SplitHostPort(s); err == nil && validIP(host) {
+		return netip.Prefix{}, faultf("write "+strconv.Quote(host), "%q has a port; a proxy may use any", s)
+	}
+	bare := strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")
+	address, length, isNetwork := strings.Cut(bare, "/")
+	ip, err := netip.ParseAddr(address)
+	switch {
+	case err != nil:
+		return netip.Prefix{}, faultf(`write an address such as "10.0.0.1", or a network such as "10.0.0.0/8"`, "%q is not an IP address or network", s)
+	case bare != s:
+		return netip.Prefix{}, faultf("write "+strconv.Quote(bare), "%q: brackets are for addresses with a port", s)
+	case ip.Zone() != "":
+		return netip.Prefix{}, faultf("write "+strconv.Quote(ip.WithZone("").String()+s[len(address):]), "%q has a zone, which is not looked at", s)
+	}
+	bits := ip.BitLen()
+	if isNetwork {
+		network, err := netip.ParsePrefix(s)
+		if err != nil {
+			return netip.Prefix{}, faultf(`write the length of its prefix, as in "10.0.0.0/8"`, "%q: %q is not a number from 0 to %d", s, length, bits)
+		}
+		bits = network.Bits()
+	}
+	if ip.Is4In6() && bits >= 96 {
+		ip, bits = ip.Unmap(), bits-96
+	}
+	return netip.PrefixFrom(ip, bits).Masked(), nil
 }
 
 // parseHost checks the host of a route, and puts it in lower case, since that

@@ -73,6 +73,33 @@ func TestParseBackendPassword(t *testing.T) {
 	}
 }
 
+func TestParseNetwork(t *testing.T) {
+	testParser(t, parseNetwork, []parserTest{
+		{in: "10.0.0.0/8", want: "10.0.0.0/8"},
+		{in: "10.1.2.3/8", want: "10.0.0.0/8"},
+		{in: "10.1.2.3", want: "10.1.2.3/32"},
+		{in: "0.0.0.0/0", want: "0.0.0.0/0"},
+		{in: "::1", want: "::1/128"},
+		{in: "2001:DB8::1/32", want: "2001:db8::/32"},
+		{in: "::ffff:10.0.0.1", want: "10.0.0.1/32"},
+		{in: "::ffff:10.1.2.3/104", want: "10.0.0.0/8"},
+		{in: "::ffff:0.0.0.0/95", want: "::fffe:0:0/95"},
+		{in: "::/0", want: "::/0"},
+		{in: "10.0.0.1:80", wrong: "has a port", fix: `"10.0.0.1"`},
+		{in: "[2001:db8::1]:80", wrong: "has a port", fix: `"2001:db8::1"`},
+		{in: "[2001:db8::]/32", wrong: "not an IP address", fix: `"10.0.0.0/8"`},
+		{in: "[::1]", wrong: "brackets", fix: `"::1"`},
+		{in: "fe80::1%eth0/64", wrong: "has a zone", fix: `"fe80::1/64"`},
+		{in: "10.0.0.0/", wrong: `"" is not a number from 0 to 32`, fix: `"10.0.0.0/8"`},
+		{in: "10.0.0.0/-1", wrong: `"-1" is not a number from 0 to 32`, fix: `"10.0.0.0/8"`},
+		{in: "::/129", wrong: "from 0 to 128", fix: `"10.0.0.0/8"`},
+		{in: "proxy:80", wrong: "not an IP address", fix: `"10.0.0.1"`},
+		{in: "localhost", wrong: "not an IP address", fix: `"10.0.0.1"`},
+		{in: "010.0.0.1", wrong: "not an IP address", fix: `"10.0.0.1"`},
+		{in: "/8", wrong: "not an IP address", fix: `"10.0.0.1"`},
+	})
+}
+
 func TestParseHost(t *testing.T) {
 	testParser(t, parseHost, []parserTest{
 		{in: "example.com", want: "example.com"},

@@ -4,8 +4,6 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
-
-	"github.com/zclconf/go-cty/cty"
 )
 
 // A draft is a Config while its file is read. It remembers where the parts
@@ -58,8 +56,9 @@ func (d *draft) root() *body {
 	admin, log, consul := d.adminBody(), logBody(&d.cfg.Log), d.consulBody()
 	return &body{
 		fields: []field{
-			text("state_dir", &d.cfg.StateDir, "", d.path, `folder for snapshots of the discovered services; accepted, but not used in this version; "" keeps none`),
+			text("state_dir", &d.cfg.StateDir, "", d.path, `folder for the last list of each service from Consul, which is made if missing; a start without Consul serves from there; "" keeps none`),
 			durationOrZero("shutdown_timeout", &d.cfg.ShutdownTimeout, 30*time.Second, "how long requests in flight may take to finish at a shutdown"),
+			duration("upgrade_timeout", &d.cfg.UpgradeTimeout, 30*time.Second, "how long another process may take to get ready, to which SIGUSR2 hands over"),
 		},
 		blocks: []block{
 			{name: "listen", form: named, open: d.listen,
@@ -79,6 +78,7 @@ func (d *draft) root() *body {
 		},
 		elsewhere: map[string]string{
 			"discover": inService, "balance": inService, "health_check": inService, "timeouts": inService,
+			"trusted_proxies": "a listen block",
 		},
 		instead: map[string]string{"upstream": asService, "backend": asService, "server": asService},
 	}
@@ -102,6 +102,7 @@ func (d *draft) listen(s *section) *body {
 			duration("write_timeout", &l.WriteTimeout, 15*time.Second, "longest wait for the client to take the next bytes of a response"),
 			duration("idle_timeout", &l.IdleTimeout, time.Minute, "longest wait for the next request on a connection"),
 			text("health_path", &l.HealthPath, "/health", orEmpty(parseHealthPath), `path that rota answers itself with the health of the backends; "" leaves it to the backends`),
+			list("trusted_proxies", &l.TrustedProxies, parseNetwork, "IP addresses and networks of proxies in front, such as `\"10.0.0.0/8\"`: what they send as `X-Forwarded-*`, `X-Real-IP` and `Forwarded` is kept and added to; from everybody else it is dropped"),
 		},
 		later: []string{"tls"},
 	}
@@ -162,31 +163,44 @@ func (d *draft) service(s *section) *body {
 	consul := func(*section) *body { return viaConsul(&v.Discover, s.label) }
 	consul(nil) // what holds unless there is a discover block
 	elsewhere := map[string]string{"urls": `discover "static"`, "name": `discover "consul"`, "tags": `discover "consul"`}
-	check, timeouts := healthCheckBody(&v.HealthCheck), timeoutsBody(&v.Timeouts)
-	for _, f := range check.fields {
-		elsewhere[f.name] = "health_check"
+	// Bound from the start, so that the defaults hold without the block.
+	settings := []block{
+		only("health_check", healthCheckBody(&v.HealthCheck), "How each instance is probed. Without this block, by a TCP connect."),
+		only("timeouts", timeoutsBody(&v.Timeouts), "How long the backend may take to get on. But for `request`, these are for progress, not for whole requests: a long download is not cut."),
+		only("retry", retryBody(&v.Retry), "When a request that failed is tried again: [the rules](../ARCHITECTURE.md#retries)."),
+		only("hedge", hedgeBody(&v.Hedge), "When a `GET`, `HEAD` or `OPTIONS` goes to a second backend as well, because the first is silent for longer than it is with 99 in 100 requests. The first answer counts. It is paid for from the budget of `retry`."),
+		only("slow_start", slowStartBody(&v.SlowStart), "How an instance gets to its full weight that is new, or back from an ejection, from maintenance or from being critical. Those that are there when rota starts have it at once."),
+		only("locality", localityBody(&v.Locality), "Which instances are near. They get all requests while 72 % of them serve, and pass on the more of them the fewer do. A retry goes further when all that are near have been tried."),
+		only("circuit_breaker", circuitBody(&v.Circuit), "How much the service may be asked, and when it is asked nothing. What is beyond gets 503 with `Retry-After` and the reason. The limits are those of this process."),
+		only("outlier", outlierBody(&v.Outlier), "When an instance is taken out for how the requests of clients fare on it, whatever the health checks say. This holds without the block, too."),
 	}
-	for _, f := range timeouts.fields {
-		elsewhere[f.name] = "timeouts"
+	for _, k := range settings {
+		for _, f := range k.open(nil).fields {
+			if elsewhere[f.name] == "" {
+				elsewhere[f.name] = k.name
+			}
+		}
 	}
 	return &body{
 		fields: []field{
 			text("balance", &v.Balance, "round_robin", parseBalance, "how a backend is picked: "+alternatives(balances)),
+			number("panic_below", &v.PanicBelow, 0, 0, 100, "when fewer of the instances serve than this, in percent of those that are registered, have a weight, are not in maintenance and have been checked once, the others of these get traffic too, though they be unhealthy: the few would be buried under it; where none serves, this is always so"),
+			durationOrZero("drain_timeout", &v.DrainTimeout, 0, "how long requests in flight, and upgraded connections, may take to finish on an instance that gets no more of them; 0 is as long as they like"),
 		},
-		blocks: []block{
+		blocks: append([]block{
 			{name: "discover", form: ofKind, kind: DiscoverConsul, open: consul,
 				doc: "The instances are those of a service in Consul. This is so without any `discover` block, too."},
 			{name: "discover", form: ofKind, kind: DiscoverStatic, open: static,
 				doc: "The instances are listed here."},
-			{name: "health_check", form: once,
-				open: func(*section) *body { return check },
-				doc:  "How each instance is probed. Without this block, by a TCP connect."},
-			{name: "timeouts", form: once, open: func(*section) *body { return timeouts },
-				doc: "How long the backend may take to get on. These are for progress, not for whole requests: a long download is not cut."},
-		},
+		}, settings...),
 		elsewhere: elsewhere,
-		later:     []string{"retry", "outlier", "circuit_breaker", "slow_start", "rate_limit", "tls", "locality"},
+		later:     []string{"rate_limit", "tls"},
 	}
+}
+
+// only describes a block that may occur once, and whose body is bound already.
+func only(name string, to *body, doc string) block {
+	return block{name: name, form: once, doc: doc, open: func(*section) *body { return to }}
 }
 
 // viaConsul and viaStatic describe the two kinds of discovery. Each starts
@@ -215,18 +229,11 @@ func viaStatic(to *Discover) *body {
 
 func healthCheckBody(h *HealthCheck) *body {
 	h.ExpectStatus = []StatusRange{{200, 299}}
-	status := field{name: "expect_status", typ: typeList, fallback: `["200-299"]`,
-		doc:   "codes and ranges of codes that are healthy",
-		clear: func() { h.ExpectStatus = nil },
-		set: func(v cty.Value) error {
-			r, err := parseStatus(v.AsString())
-			h.ExpectStatus = append(h.ExpectStatus, r)
-			return err
-		}}
+	status := list("expect_status", &h.ExpectStatus, parseStatus, "codes and ranges of codes that are healthy")
 	return &body{check: h.checkTimeout, fields: []field{
 		text("path", &h.Path, "", orEmpty(parsePath), `path of a GET request; "" makes the check a TCP connect`),
 		text("host", &h.Host, "", parseHeader, `Host header of that request; "" is the instance's address`),
-		notEmpty(status),
+		notEmpty(status).defaultsTo(`["200-299"]`),
 		duration("interval", &h.Interval, 10*time.Second, "from one probe of an instance to the next"),
 		duration("timeout", &h.Timeout, 2*time.Second, "how long a probe may take; no longer than the interval"),
 		count("healthy_after", &h.HealthyAfter, 1, "passes in a row that bring an instance back"),
@@ -239,5 +246,6 @@ func timeoutsBody(t *Timeouts) *body {
 		duration("connect", &t.Connect, 2*time.Second, "longest wait for a connection"),
 		duration("response", &t.Response, 15*time.Second, "longest wait for the head of the response"),
 		duration("stall", &t.Stall, time.Minute, "longest silence between bytes of a request's or a response's body"),
+		durationOrZero("request", &t.Request, 0, "longest time from the head of a request to the end of the response, all attempts together; 0 sets no limit; upgraded connections have none"),
 	}}
 }

@@ -15,6 +15,7 @@ func (d *draft) check(to *decoder) {
 	d.checkAddresses(to)
 	d.checkLoops(to)
 	d.checkDuplicateRoutes(to)
+	d.checkFailover(to)
 	// A block's name with a typing error must not look like a missing block.
 	if to.incomplete {
 		return
@@ -111,4 +112,13 @@ func (h *HealthCheck) checkTimeout(to *decoder, s *section) {
 	}
 	to.report(at, "write timeout = "+strconv.Quote(shortDuration(h.Interval))+" or less, or a longer interval",
 		"timeout%s: %s%s is longer than the interval of %s", s.of(), shortDuration(h.Timeout), byDefault, shortDuration(h.Interval))
+}
+
+// checkFailover wants datacenters to be those of Consul.
+func (d *draft) checkFailover(to *decoder) {
+	for _, s := range d.services {
+		if len(s.value.Locality.Failover) > 0 && s.value.Discover.Kind == DiscoverStatic {
+			to.report(s.at.where, `leave failover out, or write discover "consul"`, "service %q has failover to other datacenters, and instances that are listed here", s.value.Name)
+		}
+	}
 }

@@ -12,6 +12,7 @@ package config
 import (
 	"errors"
 	"io/fs"
+	"net/netip"
 	"os"
 	"time"
 )
@@ -27,6 +28,7 @@ type Config struct {
 	Consul          Consul
 	StateDir        string        // where snapshots are kept; "": none are
 	ShutdownTimeout time.Duration // for requests in flight at a shutdown; 0: none
+	UpgradeTimeout  time.Duration // for another process to get ready; more than 0
 	Services        []Service     // in file order; at least one
 	Routes          []Route       // in file order; at least one
 }
@@ -40,6 +42,9 @@ type Listen struct {
 	WriteTimeout time.Duration // between bytes written to the client
 	IdleTimeout  time.Duration // between requests on one connection
 	HealthPath   string        // answered by rota itself; "": none is
+	// TrustedProxies are the networks whose word on forwarding is believed: masked,
+	// and IPv4 ones as such.
+	TrustedProxies []netip.Prefix
 }
 
 // Admin is the address for operators: health, metrics, the API.
@@ -71,9 +76,18 @@ type Consul struct {
 type Service struct {
 	Name        string // unique in a Config
 	Discover    Discover
-	Balance     string // round_robin, least_request or random
+	Balance     string // round_robin, least_request, ewma or random
 	HealthCheck HealthCheck
 	Timeouts    Timeouts
+	Retry       Retry
+	Hedge       Hedge
+	Circuit     CircuitBreaker
+	Outlier     Outlier
+	SlowStart   SlowStart
+	Locality    Locality
+	PanicBelow  int // percent of those that are not in maintenance; 0: only where nobody serves
+	// DrainTimeout is for requests in flight to an instance that drains; 0: no limit.
+	DrainTimeout time.Duration
 }
 
 // The kinds of discovery that a [Discover] may have.
@@ -107,11 +121,12 @@ type StatusRange struct {
 	Min, Max int
 }
 
-// Timeouts are for progress with a backend, each more than 0.
+// Timeouts are for progress with a backend, each more than 0, but for the last.
 type Timeouts struct {
 	Connect  time.Duration // until a connection is made
 	Response time.Duration // from the end of the request to the head of the response
 	Stall    time.Duration // between bytes of either body
+	Request  time.Duration // for a request as a whole; 0: no limit
 }
 
 // Route sends the requests that it matches to a service.

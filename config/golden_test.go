@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -99,6 +100,8 @@ func readable(v reflect.Value) any {
 		return value.String()
 	case StatusRange:
 		return fmt.Sprintf("%d-%d", value.Min, value.Max)
+	case netip.Prefix:
+		return value.String()
 	}
 	switch v.Kind() {
 	case reflect.Pointer:

@@ -113,15 +113,15 @@ func text(name string, to *string, fallback string, parse parser, doc string) fi
 		}}
 }
 
-// list describes a list of strings that goes to *to, each through parse. A
+// list describes a list of strings that goes to *to, each as parse reads it. A
 // parser sees what is stored of the elements before.
-func list(name string, to *[]string, parse parser, doc string) field {
+func list[T any](name string, to *[]T, parse func(string) (T, error), doc string) field {
 	return field{name: name, typ: typeList, fallback: "[]", doc: doc,
 		clear: func() { *to = nil },
 		set: func(v cty.Value) error {
-			s, err := parse(v.AsString())
+			element, err := parse(v.AsString())
 			if err == nil {
-				*to = append(*to, s)
+				*to = append(*to, element)
 			}
 			return err
 		}}
@@ -171,16 +171,34 @@ func durationOrZero(name string, to *time.Duration, fallback time.Duration, doc 
 
 // count describes a whole number of at least 1.
 func count(name string, to *int, fallback int, doc string) field {
+	// Nobody counts further than this, and no int overflows.
+	return number(name, to, fallback, 1, 1_000_000, doc)
+}
+
+// number describes a whole number between two, both included.
+func number(name string, to *int, fallback int, least, most int64, doc string) field {
 	*to = fallback
 	return field{name: name, typ: typeNumber, fallback: strconv.Itoa(fallback), doc: doc,
 		set: func(v cty.Value) error {
-			// Nobody counts further than this, and no int overflows.
-			const most = 1_000_000
 			n, exact := v.AsBigFloat().Int64()
-			if exact != 0 || n < 1 || n > most {
-				return faultf("", "must be a whole number from 1 to %d", most)
+			if exact != 0 || n < least || n > most {
+				return faultf("", "must be a whole number from %d to %d", least, most)
 			}
 			*to = int(n)
+			return nil
+		}}
+}
+
+// decimal describes a number from 0 to most.
+func decimal(name string, to *float64, fallback, most float64, doc string) field {
+	*to = fallback
+	return field{name: name, typ: typeNumber, fallback: strconv.FormatFloat(fallback, 'g', -1, 64), doc: doc,
+		set: func(v cty.Value) error {
+			n, _ := v.AsBigFloat().Float64()
+			if n < 0 || n > most {
+				return faultf("", "must be a number from 0 to %g", most)
+			}
+			*to = n
 			return nil
 		}}
 }

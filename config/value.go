@@ -41,8 +41,8 @@ func oneOf(words []string) parser {
 
 // balances are the ways to pick a backend, and laterBalances those to come.
 var (
-	balances      = []string{"round_robin", "least_request", "random"}
-	laterBalances = []string{"ewma", "hash"}
+	balances      = []string{"round_robin", "least_request", "ewma", "random"}
+	laterBalances = []string{"hash"}
 )
 
 // parseBalance checks the name of a way to pick a backend.

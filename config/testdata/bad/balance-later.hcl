@@ -1,3 +1,3 @@
 service "web" {
-  balance = "ewma"
+  balance = "hash"
 }

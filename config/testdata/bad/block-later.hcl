@@ -6,12 +6,5 @@ listen "https" {
 }
 
 service "web" {
-  retry {
-    attempts = 3
-  }
-  outlier {}
-  circuit_breaker {}
-  slow_start {}
   rate_limit {}
-  locality {}
 }

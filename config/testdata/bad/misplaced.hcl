@@ -1,4 +1,4 @@
-# What belongs in a service, outside of it.
+# What belongs in a service, or in a listener, outside of it.
 discover "static" {
   urls = ["http://localhost:8081"]
 }
@@ -12,3 +12,5 @@ health_check {
 timeouts {
   connect = "1s"
 }
+
+trusted_proxies = ["10.0.0.0/8"]

@@ -7,6 +7,8 @@ listen "http" {
   write_timeout = "2s"
   idle_timeout  = "1m30s"
   health_path   = ""
+
+  trusted_proxies = ["10.1.2.3/8", "192.0.2.7", "::1", "2001:DB8::/32", "::ffff:172.16.0.0/108"]
 }
 
 listen "private" {
@@ -34,7 +36,8 @@ consul {
 }
 
 service "web" {
-  balance = "least_request"
+  balance       = "least_request"
+  drain_timeout = "1m"
   discover "consul" {
     name           = "web-v2"
     tags           = ["blue", "eu"]
@@ -53,6 +56,57 @@ service "web" {
     connect  = "100ms"
     response = "1m"
     stall    = "1h"
+    request  = "2h"
+  }
+  retry {
+    attempts        = 3
+    on              = ["connect", "503", "429"]
+    budget          = 50
+    min_per_second  = 0
+    per_try_timeout = "200ms"
+    backoff         = "10ms"
+  }
+  hedge {
+    attempts      = 0
+    min_delay     = "1ms"
+    unknown_delay = "1s"
+  }
+  circuit_breaker {
+    max_requests             = 1000
+    max_pending              = 100
+    endpoint_max_requests    = 200
+    endpoint_max_connections = 50
+    failure_rate             = 50
+    min_requests             = 10
+    window                   = "1m"
+    open_for                 = "1s"
+  }
+  panic_below = 30
+
+  locality {
+    prefer = "zone"
+    meta   = "rack"
+    zone   = "r1"
+    node   = "n1"
+    failover = ["dc2", "dc3"]
+  }
+
+  slow_start {
+    duration   = "30s"
+    min_weight = 5
+  }
+
+  outlier {
+    consecutive             = 0
+    interval                = "1s"
+    min_hosts               = 5
+    min_requests            = 50
+    success_rate_deviations = 2.5
+    latency_factor          = 10
+    latency_floor           = "0s"
+    base_ejection           = "1s"
+    max_ejection            = "1s"
+    max_ejected             = 100
   }
 }
 

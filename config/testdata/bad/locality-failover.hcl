@@ -1,0 +1,5 @@
+service "web" {
+  locality {
+    failover = ["dc2", "dc2", ""]
+  }
+}

@@ -1,0 +1,5 @@
+service "web" {
+  locality {
+    prefer = "zone"
+  }
+}
