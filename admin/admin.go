@@ -20,13 +20,17 @@ import (
 // Options describe the admin listener.
 type Options struct {
 	Address  string
-	Services []Viewer
+	Listener net.Listener    // one that has the address already; nil has it taken now
+	Services func() []Viewer // those of the moment
 	// Waiting returns what the process still waits for before it is ready, in
 	// words; nothing when it is.
 	Waiting    func() []string
 	Collectors []prometheus.Collector
-	Version    string
-	Logger     hclog.Logger
+	// Reload has the process take its configuration anew, and returns in a few
+	// lines what is different now, or why everything goes on as before.
+	Reload  func(ctx context.Context) (report string, err error)
+	Version string
+	Logger  hclog.Logger
 }
 
 // Server is the admin listener.
@@ -41,10 +45,12 @@ const timeout = 15 * time.Second
 
 // Listen takes the address. Connections wait until [Server.Serve].
 func Listen(ctx context.Context, o Options) (*Server, error) {
-	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", o.Address)
-	if err != nil {
-		return nil, err
+	l, err := o.Listener, error(nil)
+	if l == nil {
+		var config net.ListenConfig
+		if l, err = config.Listen(ctx, "tcp", o.Address); err != nil {
+			return nil, err
+		}
 	}
 	return &Server{
 		listener: l,
@@ -55,6 +61,10 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 		},
 	}, nil
 }
+
+// Listener returns what connections come from, to be handed over to another
+// process.
+func (s *Server) Listener() net.Listener { return s.listener }
 
 // Addr returns the address that is listened on.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
@@ -78,7 +88,7 @@ func (s *Server) Shutdown(ctx context.Context) {
 func handler(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
-		status, body := Health(o.Services, time.Now())
+		status, body := Health(o.Services(), time.Now())
 		answer(w, status, "application/json", body)
 	})
 	mux.HandleFunc("GET /health/live", func(w http.ResponseWriter, _ *http.Request) {
@@ -92,8 +102,17 @@ func handler(o Options) http.Handler {
 		}
 		answer(w, http.StatusOK, "text/plain; charset=utf-8", []byte("ready\n"))
 	})
+	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, r *http.Request) {
+		report, err := o.Reload(r.Context())
+		if err != nil {
+			answer(w, http.StatusUnprocessableEntity, "text/plain; charset=utf-8", []byte(err.Error()+"\n"))
+			return
+		}
+		answer(w, http.StatusOK, "text/plain; charset=utf-8", []byte(report))
+	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry(o), promhttp.HandlerOpts{}))
-	return mux
+	// A page in the browser of somebody on this machine must not give orders.
+	return http.NewCrossOriginProtection().Handler(mux)
 }
 
 func answer(w http.ResponseWriter, status int, contentType string, body []byte) {

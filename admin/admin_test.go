@@ -96,7 +96,8 @@ func web(t *testing.T) *pool.Service {
 func ready() []string { return nil }
 
 func TestWhatIsAnswered(t *testing.T) {
-	url := serve(t, Options{Services: []Viewer{web(t)}, Waiting: ready})
+	service := web(t)
+	url := serve(t, Options{Services: func() []Viewer { return []Viewer{service} }, Waiting: ready})
 	const text, object = "text/plain; charset=utf-8", "application/json"
 	tests := []struct {
 		method, path string
@@ -117,6 +118,7 @@ func TestWhatIsAnswered(t *testing.T) {
 		{"POST", "/health", 405, text, "Method Not Allowed\n"},
 		{"PUT", "/health/live", 405, text, "Method Not Allowed\n"},
 		{"DELETE", "/health/ready", 405, text, "Method Not Allowed\n"},
+		{"GET", "/reload", 405, text, "Method Not Allowed\n"},
 		{"OPTIONS", "/metrics", 405, text, "Method Not Allowed\n"},
 	}
 	for _, tt := range tests {
@@ -125,7 +127,7 @@ func TestWhatIsAnswered(t *testing.T) {
 			!strings.HasPrefix(body, tt.body) || tt.body == "" && body != "" {
 			t.Errorf("%s %s: %d %s\n%s", tt.method, tt.path, response.StatusCode, response.Header.Get("Content-Type"), body)
 		}
-		if allow := response.Header.Get("Allow"); tt.status == 405 && allow != "GET, HEAD" {
+		if allow := response.Header.Get("Allow"); tt.status == 405 && tt.path != "/reload" && allow != "GET, HEAD" {
 			t.Errorf("%s %s: Allow is %q", tt.method, tt.path, allow)
 		}
 		if cache := response.Header.Get("Cache-Control"); tt.status == 200 && strings.HasPrefix(tt.path, "/health") && cache != "no-store" {

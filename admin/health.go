@@ -3,6 +3,7 @@ package admin
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/rota-lb/rota/pool"
@@ -32,6 +33,7 @@ type backend struct {
 	Reasons   []pool.Reason `json:"reasons"`
 	Weight    int           `json:"weight"`
 	InFlight  int64         `json:"in_flight"`
+	Tier      int           `json:"tier,omitempty"` // 0 is the nearest
 	LastError string        `json:"last_error,omitempty"`
 }
 
@@ -40,7 +42,10 @@ type discovery struct {
 	Source   string     `json:"source"`
 	AgeMS    *int64     `json:"age_ms"` // null while it has never spoken
 	Fresh    bool       `json:"fresh"`
+	Snapshot bool       `json:"snapshot,omitempty"` // it has not told the list, which is one of earlier
 	Error    string     `json:"error,omitempty"`
+	Held     int        `json:"held,omitempty"`  // instances that it may have lost
+	Panic    bool       `json:"panic,omitempty"` // those out for their health get traffic
 	Rejected []rejected `json:"rejected,omitempty"`
 }
 
@@ -69,10 +74,10 @@ func Health(services []Viewer, now time.Time) (status int, body []byte) {
 
 // add counts a service in and returns how many of its endpoints are alive.
 func (r *report) add(v pool.View, now time.Time) (alive int) {
-	for _, e := range v.Endpoints {
+	for e := range v.Endpoints.All() {
 		b := backend{
-			URL: "http://" + e.Address, Alive: e.State == pool.Serving, Service: v.Service, ID: e.Name, Endpoint: e.ID,
-			State: e.State, Reasons: e.Reasons, Weight: e.Weight, InFlight: e.Live.InFlight(), LastError: e.LastError,
+			URL: "http://" + e.Address, Alive: e.Serves(), Service: v.Service, ID: e.Name, Endpoint: e.ID,
+			State: e.State, Reasons: e.Reasons, Weight: e.Weight, InFlight: e.Live.InFlight(), LastError: e.LastError, Tier: e.Tier,
 		}
 		if b.Reasons == nil {
 			b.Reasons = []pool.Reason{}
@@ -82,20 +87,25 @@ func (r *report) add(v pool.View, now time.Time) (alive int) {
 		}
 		r.Backends = append(r.Backends, b)
 	}
-	r.Total += len(v.Endpoints)
+	r.Total += v.Endpoints.Len()
 	r.Alive += alive
 	r.Discovery = append(r.Discovery, news(v, now))
 	return alive
 }
 
 func news(v pool.View, now time.Time) discovery {
-	d := discovery{Service: v.Service, Source: v.Source, Fresh: v.Fresh()}
+	d := discovery{Service: v.Service, Source: v.Source, Fresh: v.Fresh(), Panic: v.Panic, Snapshot: v.News.Kept}
 	if age, known := v.Age(now); known {
 		ms := age.Milliseconds()
 		d.AgeMS = &ms
 	}
 	if v.News.Err != nil {
 		d.Error = v.News.Err.Error()
+	}
+	for e := range v.Endpoints.All() {
+		if slices.Contains(e.Reasons, pool.Unconfirmed) {
+			d.Held++
+		}
 	}
 	for _, in := range v.News.Rejected {
 		d.Rejected = append(d.Rejected, rejected{ID: in.Name, Reason: in.Reason})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -48,15 +49,15 @@ func golden(t *testing.T, name string, text []byte) {
 // they know it, our explanations follow.
 func TestTheBodyOfHealth(t *testing.T) {
 	busy := endpoint("web-1", "10.0.0.1:8081", pool.Serving)
-	one := []balancer.Member{{Endpoint: busy.Live, Weight: 1}}
+	one := balancer.NewMembers(balancer.Member{Endpoint: busy.Live, Weight: 1})
 	balancer.NewPool(balancer.RoundRobin, one, new(balancer.Turn)).Pick(nil) // one in flight
 	down := endpoint("web-2", "10.0.0.2:8081", pool.Ejected, pool.CheckFailed)
 	down.LastError = `Get "http://10.0.0.2:8081/health": connection refused`
 	leaving := endpoint("web-3", "[2001:db8::3]:8081", pool.Draining, pool.Deregistered, pool.IsCritical)
 	heavy := endpoint("web-4", "10.0.0.4:8081", pool.Serving, pool.HasWarning)
-	heavy.Weight = 10
+	heavy.Weight, heavy.Tier = 10, 1
 	web := fixed{
-		Service: "web", Source: "consul", Endpoints: []*pool.Endpoint{busy, down, leaving, heavy},
+		Service: "web", Source: "consul", Panic: true, Endpoints: balancer.NewList(busy, down, leaving, heavy),
 		News: pool.News{
 			Heard: now.Add(-12 * time.Millisecond), Err: errors.New("agent: 500 No cluster leader"),
 			Rejected: []discover.Rejected{{ID: "dc1/node/web-5", Name: "web-5", Reason: "port is 0"}},
@@ -64,7 +65,7 @@ func TestTheBodyOfHealth(t *testing.T) {
 	}
 	api := fixed{
 		Service: "api", Source: "static", News: pool.News{Heard: now.Add(-time.Hour)},
-		Endpoints: []*pool.Endpoint{endpoint("10.0.1.1:80", "10.0.1.1:80", pool.Serving)},
+		Endpoints: balancer.NewList(endpoint("10.0.1.1:80", "10.0.1.1:80", pool.Serving)),
 	}
 	silent := fixed{Service: "silent", Source: "consul"}
 	tests := []struct {
@@ -94,9 +95,9 @@ func TestTheBodyOfHealth(t *testing.T) {
 
 // What reads the paper's fields alone must not be put off by ours.
 func TestTheFieldsOfThePaperComeFirst(t *testing.T) {
-	_, body := Health([]Viewer{fixed{Service: "web", Endpoints: []*pool.Endpoint{
+	_, body := Health([]Viewer{fixed{Service: "web", Endpoints: balancer.NewList(
 		endpoint("a", "10.0.0.1:8081", pool.Serving), endpoint("b", "10.0.0.2:8081", pool.Ejected, pool.CheckFailed),
-	}}}, now)
+	)}}, now)
 	const want = `{"total":2,"alive":1,"dead":1,"backends":[{"url":"http://10.0.0.1:8081","alive":true,`
 	if !strings.HasPrefix(string(body), want) || !strings.Contains(string(body), `{"url":"http://10.0.0.2:8081","alive":false,`) {
 		t.Errorf("the body is %s", body)
@@ -108,9 +109,11 @@ func TestTheFieldsOfThePaperComeFirst(t *testing.T) {
 func TestWhenHealthIsWell(t *testing.T) {
 	service := func(states ...pool.State) Viewer {
 		v := fixed{Service: "web"}
-		for _, s := range states {
-			v.Endpoints = append(v.Endpoints, endpoint(string(s), "10.0.0.1:80", s))
+		var endpoints []*pool.Endpoint
+		for i, s := range states {
+			endpoints = append(endpoints, endpoint(fmt.Sprint(i, s), "10.0.0.1:80", s))
 		}
+		v.Endpoints = balancer.NewList(endpoints...)
 		return v
 	}
 	tests := []struct {

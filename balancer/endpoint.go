@@ -8,14 +8,18 @@
 // pointer. Picking neither locks nor allocates.
 package balancer
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Outcome is how an attempt on an endpoint ended, as far as it says something
 // about that endpoint.
 type Outcome uint8
 
 const (
-	// Succeeded means that the endpoint answered, whatever the status.
+	// Succeeded means that the endpoint answered, and not with a status of its
+	// own failing.
 	Succeeded Outcome = iota
 	// Abandoned means that the attempt ended for a reason of the client's or of
 	// our own; it says nothing about the endpoint.
@@ -25,6 +29,15 @@ const (
 	// Broken means that the endpoint took the connection and then failed: a
 	// reset, a stall, a malformed or late response.
 	Broken
+	// Silent means that the endpoint had not answered when it was given up on,
+	// while another one did answer the same request.
+	Silent
+	// Unavailable means an answer of 502, 503 or 504: somebody is there, but
+	// can't serve.
+	Unavailable
+	// Erred means an answer of any other status from 500 on. It may be the fault
+	// of what was asked.
+	Erred
 )
 
 // Endpoint is one instance of a service as the data path knows it. Its
@@ -35,16 +48,21 @@ type Endpoint struct {
 	address  atomic.Pointer[string]
 	inFlight atomic.Int64
 	requests atomic.Uint64
+	streak   atomic.Uint32
+	mute     atomic.Int64 // since when it has only been silent, after epoch; 0: it has not
+	latency  latency
+	peak     peak
 	failures atomic.Uint64
-	strike   func(id string, err error)
+	errors   atomic.Uint64
+	fail     func(e *Endpoint, o Outcome, err error)
 }
 
 // NewEndpoint returns the endpoint of the instance id, reached at address
-// (host:port). strike, which may be nil, is called by [Endpoint.Done] in the
-// goroutine of the request when the endpoint was [Unreachable] where it is now;
-// it must not block.
-func NewEndpoint(id, address string, strike func(id string, err error)) *Endpoint {
-	e := &Endpoint{id: id, strike: strike}
+// (host:port). fail, which may be nil, is called by [Endpoint.Done] in the
+// goroutine of the request when an attempt has made the streak longer, and told
+// of its outcome; it must not block.
+func NewEndpoint(id, address string, fail func(e *Endpoint, o Outcome, err error)) *Endpoint {
+	e := &Endpoint{id: id, fail: fail}
 	e.Move(address)
 	return e
 }
@@ -55,32 +73,115 @@ func (e *Endpoint) ID() string { return e.id }
 // Address returns the host:port at which the endpoint is reached now.
 func (e *Endpoint) Address() string { return *e.address.Load() }
 
-// Move changes the address. Attempts under way stay with the old one.
-func (e *Endpoint) Move(address string) { e.address.Store(&address) }
+// Move changes the address. Attempts under way stay with the old one, and what
+// was learned there is forgotten.
+func (e *Endpoint) Move(address string) {
+	e.address.Store(&address)
+	e.Forget()
+}
+
+// Forget makes the streak and the latency those of an endpoint that is new.
+func (e *Endpoint) Forget() {
+	e.answered()
+	e.latency.forget()
+	e.peak.took.Store(0)
+}
 
 // InFlight returns the number of attempts picked and not yet done.
 func (e *Endpoint) InFlight() int64 { return e.inFlight.Load() }
 
-// Totals returns how many attempts were picked and how many of them ended as
-// [Unreachable] or [Broken].
+// Totals returns how many attempts were picked and how many of them failed:
+// ended as [Unreachable], [Broken] or [Silent].
 func (e *Endpoint) Totals() (requests, failures uint64) {
 	return e.requests.Load(), e.failures.Load()
 }
 
+// Errors returns how many attempts were answered with a status from 500 on.
+func (e *Endpoint) Errors() uint64 { return e.errors.Load() }
+
+// Streak returns how many attempts in a row, up to the last one, have failed or
+// found the endpoint [Unavailable]. Attempts that end at the same moment may
+// count as one, and those that found it [Silent] do only when it has been so for
+// a while.
+func (e *Endpoint) Streak() int { return int(e.streak.Load()) }
+
+// Latency returns how long the endpoint takes to answer: a mean of the latest
+// answers that rises faster than it falls, and an estimate of the time that 99
+// in 100 stay below. Both are 0 while there have been too few answers.
+func (e *Endpoint) Latency() (mean, p99 time.Duration) { return e.latency.get() }
+
 // Done ends an attempt that [Pool.Pick] began and that went to address; every
-// pick must be followed by exactly one Done. err explains an outcome other than
-// [Succeeded]. That a former address can't be reached says nothing of the
-// endpoint any more.
-func (e *Endpoint) Done(o Outcome, address string, err error) {
+// pick must be followed by exactly one Done. took is the time from sending the
+// request to the head of the response, or for how long a [Silent] endpoint was
+// given; 0 where it is not known. err explains a failure. That a former address
+// fails says nothing of the endpoint any more.
+func (e *Endpoint) Done(o Outcome, address string, took time.Duration, err error) {
 	e.inFlight.Add(-1)
 	switch o {
-	case Unreachable:
-		e.failures.Add(1)
-		if e.strike != nil && address == e.Address() {
-			e.strike(e.id, err)
+	case Succeeded:
+		e.answered()
+		if took > 0 {
+			e.latency.add(took)
+			e.peak.add(took)
 		}
-	case Broken:
+	case Abandoned:
+	case Erred:
+		e.peak.add(max(took, asFailure))
+		e.errors.Add(1)
+		e.answered()
+	default:
+		e.failed(o, address, took, err)
+	}
+}
+
+func (e *Endpoint) failed(o Outcome, address string, took time.Duration, err error) {
+	if o == Unavailable {
+		e.errors.Add(1)
+	} else {
 		e.failures.Add(1)
+	}
+	if address != e.Address() {
+		return
+	}
+	e.peak.add(max(took, asFailure))
+	if o == Silent {
+		e.latency.atLeast(took)
+		if e.silence(took) < enoughSilence {
+			return
+		}
+	} else {
+		e.mute.Store(0)
+	}
+	e.streak.Add(1)
+	if e.fail != nil {
+		e.fail(e, o, err)
+	}
+}
+
+// enoughSilence is for how long an endpoint must have answered nobody before it
+// counts that it was [Silent]. Any program stands still for a moment, and ours
+// may have been the one: then all that it had under way were overtaken at once.
+const enoughSilence = 250 * time.Millisecond
+
+// epoch is what moments are counted from, so that they fit in a word. What has
+// begun by now is later than that.
+var epoch = time.Now().Add(-time.Hour)
+
+// silence returns for how long nobody was answered, after a request that was not
+// within took.
+func (e *Endpoint) silence(took time.Duration) time.Duration {
+	now := time.Since(epoch)
+	e.mute.CompareAndSwap(0, max(1, int64(now-took)))
+	return now - time.Duration(e.mute.Load())
+}
+
+// answered ends a streak.
+func (e *Endpoint) answered() {
+	if e.streak.Load() != 0 {
+		e.streak.Store(0)
+	}
+	if e.mute.Load() != 0 {
+		e.mute.Store(0)
 	}
 }
 

@@ -8,13 +8,14 @@ const scanLimit = 8
 // whose turn it is, so that an idle service is served round robin by weight
 // rather than by its first or heaviest endpoint alone.
 type leastRequest struct {
-	schedule
-	turn *Turn
-	draw func(n uint64) uint64 // uniform in [0, n)
+	members Members
+	few     []Member // all of them in a small pool, else nil
+	turn    *Turn
+	draw    func(n uint64) uint64 // uniform in [0, n)
 }
 
 func (l *leastRequest) Pick(tried []*Endpoint) *Endpoint {
-	if len(l.members) <= scanLimit {
+	if l.few != nil {
 		return l.least(tried)
 	}
 	return l.ofTwo(tried)
@@ -22,12 +23,11 @@ func (l *leastRequest) Pick(tried []*Endpoint) *Endpoint {
 
 // least compares all endpoints, beginning with the one whose turn it is.
 func (l *leastRequest) least(tried []*Endpoint) *Endpoint {
-	best := l.from(l.turn.next(), tried)
-	if best == nil {
+	best := l.members.from(l.turn.next(), tried)
+	if best.Endpoint == nil {
 		return nil
 	}
-	for i := range l.members {
-		m := &l.members[i]
+	for _, m := range l.few {
 		if lighter(m, best) && (len(tried) == 0 || !contains(tried, m.Endpoint)) {
 			best = m
 		}
@@ -35,22 +35,15 @@ func (l *leastRequest) least(tried []*Endpoint) *Endpoint {
 	return best.Endpoint
 }
 
-// ofTwo is the power of two choices: two distinct slots, the second drawn from
-// one fewer and shifted past the first.
 func (l *leastRequest) ofTwo(tried []*Endpoint) *Endpoint {
-	n := l.slots()
-	i, j := l.draw(n), l.draw(n-1)
-	if j >= i {
-		j++
-	}
-	a, b := l.from(i, tried), l.from(j, tried)
-	if a != nil && lighter(b, a) {
+	a, b := l.members.two(l.draw, tried)
+	if a.Endpoint != nil && lighter(b, a) {
 		return b.Endpoint
 	}
-	return a.endpoint()
+	return a.Endpoint
 }
 
 // lighter reports whether a has fewer requests in flight for its weight.
-func lighter(a, b *Member) bool {
+func lighter(a, b Member) bool {
 	return a.Endpoint.InFlight()*int64(b.Weight) < b.Endpoint.InFlight()*int64(a.Weight)
 }

@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"sync/atomic"
@@ -17,21 +18,19 @@ const (
 	// its weight: the least of all in small pools, the better of two drawn at
 	// random in large ones.
 	LeastRequest Algorithm = "least_request"
+	// EWMA prefers the endpoint that is likely to answer sooner, by what its
+	// latest answers took and by its requests in flight: the better of two drawn
+	// at random by weight.
+	EWMA Algorithm = "ewma"
 	// Random draws by weight.
 	Random Algorithm = "random"
 )
 
 // Picker chooses an endpoint. Pick passes over the ones in tried, and returns
-// nil where no other is left. Implementations are immutable, apart from counters, and safe for
-// concurrent use; they neither lock nor allocate.
+// nil where no other is left. Implementations are immutable, apart from
+// counters, and safe for concurrent use; they neither lock nor allocate.
 type Picker interface {
 	Pick(tried []*Endpoint) *Endpoint
-}
-
-// Member is an endpoint in a pool and its share of the traffic.
-type Member struct {
-	Endpoint *Endpoint
-	Weight   int // relative to the others; at least 1
 }
 
 // Turn counts the turns that a service has taken. It is carried from pool to
@@ -47,29 +46,31 @@ func (t *Turn) next() uint64 { return t.n.Add(1) - 1 }
 // Pool is an immutable set of endpoints that may get traffic, with a way to
 // choose among them. It is safe for concurrent use.
 type Pool struct {
-	picker  Picker
-	members []Member
+	picker  Picker // nil where there are no members
+	members Members
+	tiers   []*Pool // instead of members
 }
 
-// NewPool returns a pool of the given members, which it owns from then on.
-// Members of a weight below 1 are the caller's mistake and panic, as does an
-// algorithm that is none of the constants.
-func NewPool(a Algorithm, members []Member, turn *Turn) *Pool {
+// NewPool returns a pool of the given members. An algorithm that is none of the
+// constants is the caller's mistake and panics.
+func NewPool(a Algorithm, members Members, turn *Turn) *Pool {
 	p := &Pool{members: members}
-	if len(members) == 0 {
+	if members.Len() == 0 {
 		return p
 	}
-	if i := slices.IndexFunc(members, func(m Member) bool { return m.Weight < 1 }); i >= 0 {
-		panic(fmt.Sprintf("balancer: endpoint %q has weight %d", members[i].Endpoint.ID(), members[i].Weight))
-	}
-	s := newSchedule(members)
 	switch a {
 	case RoundRobin:
-		p.picker = &roundRobin{schedule: s, turn: turn}
+		p.picker = &roundRobin{members: members, turn: turn}
 	case LeastRequest:
-		p.picker = &leastRequest{schedule: s, turn: turn, draw: rand.Uint64N}
+		l := &leastRequest{members: members, turn: turn, draw: rand.Uint64N}
+		if members.Len() <= scanLimit {
+			l.few = slices.Collect(members.All())
+		}
+		p.picker = l
+	case EWMA:
+		p.picker = &ewma{members: members, draw: rand.Uint64N, now: uptime}
 	case Random:
-		p.picker = &random{schedule: s, draw: rand.Uint64N}
+		p.picker = &random{members: members, draw: rand.Uint64N}
 	default:
 		panic(fmt.Sprintf("balancer: unknown algorithm %q", a))
 	}
@@ -77,18 +78,44 @@ func NewPool(a Algorithm, members []Member, turn *Turn) *Pool {
 }
 
 // Pick begins an attempt on an endpoint that is not in tried, and returns nil
-// where there is none. The caller ends the attempt with
-// [Endpoint.Done].
+// where there is none. The caller ends the attempt with [Endpoint.Done].
 func (p *Pool) Pick(tried []*Endpoint) *Endpoint {
-	if p.picker == nil {
-		return nil
-	}
-	e := p.picker.Pick(tried)
+	e := p.pick(tried)
 	if e != nil {
 		e.begin()
 	}
 	return e
 }
 
-// Members returns the pool's members. They must not be changed.
-func (p *Pool) Members() []Member { return p.members }
+func (p *Pool) pick(tried []*Endpoint) *Endpoint {
+	if p.picker == nil {
+		return nil
+	}
+	return p.picker.Pick(tried)
+}
+
+// Other reports whether there is an endpoint that is not in tried.
+func (p *Pool) Other(tried []*Endpoint) bool {
+	for _, t := range p.tiers {
+		if t.Other(tried) {
+			return true
+		}
+	}
+	for m := range p.members.All() {
+		if !contains(tried, m.Endpoint) {
+			return true
+		}
+	}
+	return false
+}
+
+// Len returns how many members the pool has.
+func (p *Pool) Len() int { return p.members.Len() }
+
+// Members yields the pool's members.
+func (p *Pool) Members() iter.Seq[Member] {
+	if p.tiers != nil {
+		return all(p.tiers)
+	}
+	return p.members.All()
+}

@@ -1,11 +1,11 @@
 package balancer
 
-// roundRobin takes turns in the order of the schedule.
+// roundRobin lets the members take turns.
 type roundRobin struct {
-	schedule
-	turn *Turn
+	members Members
+	turn    *Turn
 }
 
 func (r *roundRobin) Pick(tried []*Endpoint) *Endpoint {
-	return r.from(r.turn.next(), tried).endpoint()
+	return r.members.from(r.turn.next(), tried).Endpoint
 }

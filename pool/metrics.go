@@ -1,9 +1,12 @@
 package pool
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rota-lb/rota/health"
 )
 
 var (
@@ -17,6 +20,12 @@ var (
 		"Attempts that failed for a reason of the endpoint's.", []string{"service", "endpoint"}, nil)
 	checksDesc = prometheus.NewDesc("rota_health_checks_total",
 		"Active health checks by result.", []string{"service", "result"}, nil)
+	ejectionsDesc = prometheus.NewDesc("rota_outlier_ejections_total",
+		"Times that an endpoint was taken out for how live traffic fared on it.", []string{"service", "reason"}, nil)
+	panicDesc = prometheus.NewDesc("rota_panic",
+		"Whether endpoints that are out for their health get traffic: 1, else 0.", []string{"service"}, nil)
+	tierDesc = prometheus.NewDesc("rota_tier_share",
+		"Share of the requests that a tier gets, 0 to 1; the first tier is the nearest.", []string{"service", "tier"}, nil)
 	ageDesc = prometheus.NewDesc("rota_discovery_age_seconds",
 		"Time since the source of the service last told or confirmed its instances.", []string{"service"}, nil)
 	updatesDesc = prometheus.NewDesc("rota_discovery_updates_total",
@@ -40,7 +49,7 @@ func (s *Service) Collect(out chan<- prometheus.Metric) {
 	}
 	view := s.View()
 	count := map[State]int{}
-	for _, e := range view.Endpoints {
+	for e := range view.Endpoints.All() {
 		count[e.State]++
 		attempts, failures := e.Live.Totals()
 		send(inFlightDesc, prometheus.GaugeValue, float64(e.Live.InFlight()), e.ID)
@@ -49,6 +58,19 @@ func (s *Service) Collect(out chan<- prometheus.Metric) {
 	}
 	for _, state := range States {
 		send(endpointsDesc, prometheus.GaugeValue, float64(count[state]), string(state))
+	}
+	for _, cause := range health.Causes {
+		send(ejectionsDesc, prometheus.CounterValue, float64(s.ejections[cause].Load()), cause.String())
+	}
+	alarm := 0.0
+	if view.Panic {
+		alarm = 1
+	}
+	send(panicDesc, prometheus.GaugeValue, alarm)
+	if len(view.Loads) > 1 {
+		for tier, load := range view.Loads {
+			send(tierDesc, prometheus.GaugeValue, float64(load)/100, strconv.Itoa(tier))
+		}
 	}
 	if c := s.checker.Load(); c != nil {
 		passed, failed := c.Counts()

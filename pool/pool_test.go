@@ -26,13 +26,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // has nobody to report to: the test says what the checks find.
 type bench struct {
 	*writer
-	t    *testing.T
+	t    testing.TB
 	logs bytes.Buffer
 	left []string
+	now  time.Time
 }
 
-func newBench(t *testing.T) *bench {
-	b := &bench{t: t}
+func (b *bench) publish() { b.writer.publish(b.now) }
+
+func newBench(t testing.TB) *bench {
+	b := &bench{t: t, now: time.Unix(1000, 0)}
 	s := New(Options{
 		Name: "web", Source: "consul", Balance: balancer.RoundRobin,
 		Logger: hclog.New(&hclog.LoggerOptions{Output: &b.logs, DisableTime: true}),
@@ -63,15 +66,18 @@ func (b *bench) check(name, address string, err error) {
 	b.publish()
 }
 
+// endpoints returns the endpoints of the view.
+func (b *bench) endpoints() []*Endpoint { return slices.Collect(b.service.View().Endpoints.All()) }
+
 // want asserts the state of each endpoint, as "name=state" in order, and then
 // after a bar the names of those that get traffic.
 func (b *bench) want(want string) {
 	b.t.Helper()
 	var got, eligible []string
-	for _, e := range b.service.View().Endpoints {
+	for _, e := range b.endpoints() {
 		got = append(got, e.Name+"="+string(e.State))
 	}
-	for _, m := range b.service.Pool().Members() {
+	for m := range b.service.Pool().Members() {
 		eligible = append(eligible, m.Endpoint.ID()[len("dc1/node/"):])
 	}
 	if text := strings.Join(got, " ") + " | " + strings.Join(eligible, " "); text != want {
@@ -112,7 +118,7 @@ func TestADeregisteredEndpointFinishesWhatItHas(t *testing.T) {
 	if len(b.left) != 0 {
 		t.Errorf("told that %v was left while a request was in flight", b.left)
 	}
-	e.Done(balancer.Succeeded, e.Address(), nil)
+	e.Done(balancer.Succeeded, e.Address(), 0, nil)
 	b.removeIdle()
 	b.publish()
 	b.want(" | ")
@@ -178,6 +184,10 @@ func TestAMoveLeavesTheFormerAddress(t *testing.T) {
 // misspelt name; the log must not be silent about it.
 func TestAnOutageIsTold(t *testing.T) {
 	b := newBench(t)
+	b.publish()
+	if b.logs.Len() > 0 {
+		t.Errorf("before anything is known it is told that\n%s", b.logs.String())
+	}
 	b.set()
 	b.set(instance("a"))
 	b.set()
@@ -193,14 +203,14 @@ func TestHealthDecides(t *testing.T) {
 	b.set(instance("a"), instance("b"))
 	b.check("a", "127.0.0.1:1", errors.New("connection refused"))
 	b.want("a=ejected b=serving | b")
-	if got := b.service.View().Endpoints[0].LastError; got != "connection refused" {
+	if got := b.endpoints()[0].LastError; got != "connection refused" {
 		t.Errorf("the last error reads %q", got)
 	}
 	b.check("b", "127.0.0.1:1", errors.New("timeout"))
 	b.want("a=ejected b=ejected | a b") // all are out for health alone: fail open
 	b.check("a", "127.0.0.1:1", nil)
 	b.want("a=serving b=ejected | a")
-	if got := b.service.View().Endpoints[0].LastError; got != "" {
+	if got := b.endpoints()[0].LastError; got != "" {
 		t.Errorf("the last error reads %q after a good check", got)
 	}
 	b.check("stranger", "127.0.0.1:1", nil) // a report that comes too late
@@ -217,8 +227,8 @@ func TestDiscoveryDecides(t *testing.T) {
 	b.set(with("a", discovery.Passing, 1), with("b", discovery.Warning, 3), with("c", discovery.Warning, 0),
 		with("d", discovery.Critical, 1), with("e", discovery.Maintenance, 1))
 	b.want("a=serving b=serving c=draining d=draining e=draining | a b")
-	if w := b.service.Pool().Members()[1].Weight; w != 3 {
-		t.Errorf("the warning weight is %d, want 3", w)
+	if w := slices.Collect(b.service.Pool().Members())[1].Weight; w != 300 {
+		t.Errorf("the warning weight is %d, want 300 hundredths", w)
 	}
 	// With nobody well, the critical one is tried; the one in maintenance never.
 	b.set(with("d", discovery.Critical, 1), with("e", discovery.Maintenance, 1))
@@ -255,9 +265,9 @@ func TestAFailureKeepsTheLastSet(t *testing.T) {
 func TestAnEqualSetChangesNothing(t *testing.T) {
 	b := newBench(t)
 	b.set(instance("a"), instance("b"))
-	pool, view := b.service.Pool(), b.service.view.Load()
+	pool, view := b.service.Pool(), b.service.shown.Load()
 	b.set(instance("a"), instance("b"))
-	if b.service.Pool() != pool || b.service.view.Load() != view {
+	if b.service.Pool() != pool || b.service.shown.Load() != view {
 		t.Error("an equal set made new snapshots")
 	}
 }
@@ -267,11 +277,11 @@ func TestAnEqualSetChangesNothing(t *testing.T) {
 func TestAChangeTouchesOneEndpoint(t *testing.T) {
 	b := newBench(t)
 	b.set(instance("a"), instance("b"))
-	before := b.service.View().Endpoints
+	before := b.endpoints()
 	changed := instance("b")
 	changed.Weight = 2
 	b.set(instance("a"), changed)
-	after := b.service.View().Endpoints
+	after := b.endpoints()
 	if before[0] != after[0] || before[1] == after[1] || before[1].Weight != 1 {
 		t.Error("the views of a and b were not told apart")
 	}
@@ -295,7 +305,7 @@ func TestMetrics(t *testing.T) {
 	b := newBench(t)
 	b.set(instance("a"), instance("b"))
 	b.check("b", "127.0.0.1:1", errors.New("refused"))
-	b.service.Pool().Pick(nil).Done(balancer.Broken, "", errors.New("reset"))
+	b.service.Pool().Pick(nil).Done(balancer.Broken, "", 0, errors.New("reset"))
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(b.service, New(Options{Name: "other"}))
 	want := `
@@ -307,10 +317,12 @@ rota_endpoint_failures_total{endpoint="dc1/node/b",service="web"} 0
 # TYPE rota_endpoints gauge
 rota_endpoints{service="other",state="draining"} 0
 rota_endpoints{service="other",state="ejected"} 0
+rota_endpoints{service="other",state="held"} 0
 rota_endpoints{service="other",state="serving"} 0
 rota_endpoints{service="other",state="warming"} 0
 rota_endpoints{service="web",state="draining"} 0
 rota_endpoints{service="web",state="ejected"} 1
+rota_endpoints{service="web",state="held"} 0
 rota_endpoints{service="web",state="serving"} 1
 rota_endpoints{service="web",state="warming"} 0
 `

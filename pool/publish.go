@@ -2,37 +2,65 @@ package pool
 
 import (
 	"slices"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/rota-lb/rota/balancer"
 	"github.com/rota-lb/rota/discovery"
+	"github.com/rota-lb/rota/health"
 )
 
 // publish puts the next pool and the next view in place, if anything changed.
-// The pool goes first: traffic matters more than its description.
-func (w *writer) publish() {
+// The pool goes first: traffic matters more than its description. The work is in
+// proportion to what changed.
+func (w *writer) publish(now time.Time) {
 	if !w.stale {
 		return
 	}
 	w.stale = false
-	view := make([]*Endpoint, len(w.order))
-	for i, m := range w.order {
-		if m.dirty {
-			w.rejudge(m)
-		}
-		view[i] = m.view
+	var views []balancer.Change[*Endpoint]
+	for _, m := range w.touched {
+		w.starts(m, now)
+		w.place(m)
+		w.rejudge(m)
+		views = append(views, balancer.Change[*Endpoint]{Item: m.view, Gone: m.removed})
+		m.touched = false
 	}
-	next := w.eligible()
-	if before := w.service.Pool().Members(); !slices.Equal(next, before) {
-		w.service.pool.Store(balancer.NewPool(w.service.options.Balance, next, &w.turn))
-	}
-	w.service.view.Store(&view)
-	w.logOutage(len(next) == 0)
+	clear(w.touched)
+	w.touched = w.touched[:0]
+	w.endpoints = w.endpoints.With(views)
+	w.publishPool()
+	w.service.shown.Store(&shown{w.endpoints, w.panicking, w.loads})
+	w.tellDrained()
+	w.tellLeft()
 	for _, c := range w.changes {
-		w.service.options.Logger.Log(c.level, c.message, c.args...)
+		w.options.Logger.Log(c.level, c.message, c.args...)
 	}
 	w.changes = w.changes[:0]
+}
+
+// panics reports whether so few serve, of those that would, that the others are
+// to be tried as well: a try is better than a certain failure, and the few are
+// not to be buried under the traffic of all. below is in percent of those whose
+// first check is over: what is new has not taken anybody away.
+func panics(below, serving, checked, willing int) bool {
+	return serving < willing && (serving == 0 || serving*100 < below*checked)
+}
+
+// logPanic tells when that begins and ends. Before the checks of a snapshot are
+// over it is as it should be.
+func (w *writer) logPanic(serve, would int) {
+	if w.panicking == w.panicTold || w.proving() {
+		return
+	}
+	w.panicTold = w.panicking
+	level, message := hclog.Info, "endpoints out for their health get no traffic any more"
+	if w.panicking {
+		level, message = hclog.Warn, "too few endpoints are healthy: those out for their health alone get traffic again"
+	}
+	args := []any{"service", w.options.Name, "serving", serve, "of", would}
+	w.changes = append(w.changes, change{level, message, args})
 }
 
 // change is a line for the log. It waits for the publication, so that what the
@@ -54,27 +82,8 @@ func (w *writer) logOutage(out bool) {
 	if out {
 		level, message = hclog.Warn, "nobody is on duty: requests get 503"
 	}
-	args := []any{"service", w.service.options.Name, "registered", len(w.order)}
+	args := []any{"service", w.options.Name, "registered", len(w.order)}
 	w.changes = append(w.changes, change{level, message, args})
-}
-
-// eligible returns the members that get traffic. Where none serves, those that
-// are out only for their health do: a try is better than a certain failure.
-func (w *writer) eligible() []balancer.Member {
-	var serving, lastResort []balancer.Member
-	for _, m := range w.order {
-		member := balancer.Member{Endpoint: m.endpoint, Weight: m.facts.weight}
-		switch {
-		case m.view.State == Serving:
-			serving = append(serving, member)
-		case onlyUnhealthy(m.facts):
-			lastResort = append(lastResort, member)
-		}
-	}
-	if len(serving) > 0 {
-		return serving
-	}
-	return lastResort
 }
 
 // rejudge derives the state of a member anew and notes a change for the log.
@@ -84,9 +93,11 @@ func (w *writer) rejudge(m *member) {
 	m.view = &Endpoint{
 		ID: m.instance.ID, Name: m.instance.Name, Address: m.instance.Address,
 		Weight: m.facts.weight, State: state, Reasons: reasons,
-		LastError: m.lastError, Live: m.endpoint,
+		LastError: m.lastError, Tier: m.tier, Live: m.endpoint,
 	}
-	m.dirty = false
+	if m.view.LastError == "" && m.facts.outlier != health.NoCause {
+		m.view.LastError = m.outlier.trouble
+	}
 	if before != nil && before.State == state && slices.Equal(before.Reasons, reasons) {
 		return
 	}
@@ -94,14 +105,17 @@ func (w *writer) rejudge(m *member) {
 	if before != nil {
 		from = before.State
 	}
+	if state == Draining && from != Draining {
+		w.drains(m.instance.Address, m)
+	}
 	args := []any{
-		"service", w.service.options.Name, "id", m.instance.Name, "node", m.instance.Node,
+		"service", w.options.Name, "id", m.instance.Name, "node", m.instance.Node,
 		"address", m.instance.Address, "state", state, "from", from, "reasons", reasons,
 	}
 	level := hclog.Info
 	if state == Ejected {
 		level = hclog.Warn
-		args = append(args, "error", m.lastError)
+		args = append(args, "error", m.view.LastError)
 	}
 	w.changes = append(w.changes, change{level, "endpoint " + string(state), args})
 }
@@ -110,7 +124,7 @@ func (w *writer) rejudge(m *member) {
 func (w *writer) logRejected(now, before []discovery.Rejected) {
 	for _, r := range now {
 		if !slices.Contains(before, r) {
-			w.service.options.Logger.Warn("instance left out", "service", w.service.options.Name,
+			w.options.Logger.Warn("instance left out", "service", w.options.Name,
 				"id", r.Name, "reason", r.Reason)
 		}
 	}

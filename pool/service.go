@@ -16,30 +16,57 @@ import (
 	"github.com/rota-lb/rota/health"
 )
 
-// Options describe a service.
+// Options describe a service. [Service.Configure] may change what is not said
+// to stay.
 type Options struct {
-	Name    string
-	Source  string // the kind of its source, for the view
-	Balance balancer.Algorithm
-	Check   health.Spec
-	Logger  hclog.Logger
-	// Left, which may be nil, is told each address at which an endpoint is no
-	// longer found, once nothing is in flight to it. It must not block.
+	Name      string // stays
+	Source    string // the kind of its source, for the view
+	Balance   balancer.Algorithm
+	Check     health.Spec
+	Outlier   health.OutlierSpec
+	SlowStart SlowStart
+	Locality  Locality
+	// PanicBelow is the percentage of those that could serve below which those
+	// that are out for their health alone get traffic too; 0: only where nobody
+	// serves.
+	PanicBelow int
+	// Doubted has the IDs of endpoints that have to pass a check before they
+	// serve, at the start of the service too.
+	Doubted map[string]bool
+	// DrainTimeout is for how long requests may stay in flight to an endpoint that
+	// drains; 0: for ever.
+	DrainTimeout time.Duration
+	Logger       hclog.Logger // stays
+
+	// These hear of addresses. They must not block, may be nil, and stay.
+
+	// Drain is told where an endpoint begins to drain.
+	Drain func(address string)
+	// Cut is to end the requests in flight to an address, and returns how many
+	// connections those had.
+	Cut func(address string) int
+	// Left is told where an endpoint is no longer found, and nothing is in flight
+	// to it.
 	Left func(address string)
 }
 
 // Service is the duty list of one service. All methods are safe for concurrent
 // use.
 type Service struct {
-	options Options
+	options Options // as at the start; what may change is the writer's
 
+	configs chan Options
 	updates chan discovery.Update
 	reports chan health.Report
 	stopped chan struct{}
-	ready   chan struct{} // closed with the first set
+	ready   chan struct{} // see Ready
+
+	failures    chan failure
+	consecutive atomic.Int64 // failures that are worth a notice; 0: none are
+	ejections   [health.Flapping + 1]atomic.Uint64
 
 	pool    atomic.Pointer[balancer.Pool]
-	view    atomic.Pointer[[]*Endpoint]
+	shown   atomic.Pointer[shown]
 	news    atomic.Pointer[News]
 	checker atomic.Pointer[health.Checker] // nil until Run
 }
@@ -48,14 +75,17 @@ type Service struct {
 func New(o Options) *Service {
 	s := &Service{
 		options: o,
+		configs: make(chan Options),
 		updates: make(chan discovery.Update),
 		reports: make(chan health.Report),
 		stopped: make(chan struct{}),
 		ready:   make(chan struct{}),
+
+		failures: make(chan failure, maxFailures),
 	}
-	s.pool.Store(balancer.NewPool(o.Balance, nil, nil))
-	s.view.Store(new([]*Endpoint))
-	s.news.Store(&News{})
+	s.pool.Store(balancer.NewPool(o.Balance, balancer.Members{}, nil))
+	s.shown.Store(new(shown))
+	s.news.Store(&News{kind: o.Source})
 	return s
 }
 
@@ -66,7 +96,8 @@ func (s *Service) Name() string { return s.options.Name }
 func (s *Service) Pool() *balancer.Pool { return s.pool.Load() }
 
 // Ready is closed once discovery has told the service's instances for the
-// first time.
+// first time. Where they are of a snapshot, their first checks are waited for,
+// but no longer than half a second.
 func (s *Service) Ready() <-chan struct{} { return s.ready }
 
 // Apply hands news from discovery to the writer. It blocks while the writer is
@@ -79,6 +110,16 @@ func (s *Service) Apply(u discovery.Update) {
 	}
 }
 
+// Configure has the service go by other options. What is known of its endpoints
+// stays. It returns once the writer has the options, and without effect once Run
+// has ended.
+func (s *Service) Configure(o Options) {
+	select {
+	case s.configs <- o:
+	case <-s.stopped:
+	}
+}
+
 func (s *Service) report(ctx context.Context, r health.Report) {
 	select {
 	case s.reports <- r:
@@ -86,9 +127,10 @@ func (s *Service) report(ctx context.Context, r health.Report) {
 	}
 }
 
-// drainCheck is how often a draining endpoint is looked at for being idle.
-// Nobody waits for the answer but the reader of /health.
-const drainCheck = 100 * time.Millisecond
+// tick is how often a draining endpoint is looked at for being idle, and checks
+// for having taken too long. Nobody waits for the former but the reader of
+// /health.
+const tick = 100 * time.Millisecond
 
 // Run is the single writer: it takes news in and publishes pools until ctx is
 // done. It must be called once.
@@ -98,25 +140,36 @@ func (s *Service) Run(ctx context.Context) {
 	defer close(s.stopped)
 	s.checker.Store(checker)
 	w := newWriter(s, checker)
-	drain := time.NewTicker(drainCheck)
-	defer drain.Stop()
+	defer w.outliers.alarm.Stop()
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
 	for {
-		idle := drain.C
-		if !w.draining() {
-			idle = nil
+		ticks := ticker.C
+		if !w.draining() && !w.proving() && len(w.ramping) == 0 {
+			ticks = nil
 		}
 		select {
 		case u := <-s.updates:
 			w.update(u, time.Now())
 		case r := <-s.reports:
 			w.checked(r)
-		case <-idle:
+		case f := <-s.failures:
+			w.failing(f, time.Now())
+		case now := <-w.outliers.alarm.C:
+			w.alarmed(now)
+		case o := <-s.configs:
+			w.configure(o)
+		case now := <-ticks:
 			w.removeIdle()
+			w.rampUp(now)
 		case <-ctx.Done():
 			return
 		}
 		s.takeWaiting(w)
-		w.publish()
+		now := time.Now()
+		w.publish(now)
+		w.prove(now)
+		w.cutDrained(now)
 	}
 }
 

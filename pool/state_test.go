@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -16,6 +17,7 @@ import (
 //	warning, weight 0         draining  draining       draining   draining
 //	critical                  draining  draining       draining   draining
 //	maintenance               draining  draining       draining   draining
+//	held                      held      warming        held       ejected
 //	gone                      draining  draining       draining   draining
 func TestJudge(t *testing.T) {
 	tests := []struct {
@@ -36,6 +38,13 @@ func TestJudge(t *testing.T) {
 		{"critical", facts{weight: 1, status: discovery.Critical}, Draining, []Reason{IsCritical}, true},
 		{"critical and unhealthy", facts{weight: 1, status: discovery.Critical, verdict: unhealthy}, Draining, []Reason{IsCritical, CheckFailed}, true},
 		{"maintenance", facts{weight: 1, status: discovery.Maintenance, verdict: healthy}, Draining, []Reason{InMaintenance}, false},
+		{"held", facts{weight: 1, held: true, verdict: healthy}, Held, []Reason{Unconfirmed}, true},
+		{"held and unhealthy", facts{weight: 1, held: true, verdict: unhealthy}, Ejected, []Reason{CheckFailed, Unconfirmed}, true},
+		{"held in maintenance", facts{weight: 1, held: true, status: discovery.Maintenance}, Draining, []Reason{InMaintenance, Unconfirmed}, false},
+		{"held, with a warning", facts{weight: 1, held: true, status: discovery.Warning}, Held, []Reason{HasWarning, Unconfirmed}, true},
+		{"new, in slow start", facts{weight: 1, probation: true, verdict: healthy, ramping: true}, Warming, []Reason{InSlowStart}, true},
+		{"held, in slow start", facts{weight: 1, held: true, verdict: healthy, ramping: true}, Held, []Reason{Unconfirmed, InSlowStart}, true},
+		{"unhealthy in slow start", facts{weight: 1, verdict: unhealthy, ramping: true}, Ejected, []Reason{CheckFailed}, true},
 		{"gone", facts{weight: 1, gone: true, verdict: healthy}, Draining, []Reason{Deregistered}, false},
 		{"gone and in maintenance", facts{weight: 1, gone: true, status: discovery.Maintenance}, Draining, []Reason{Deregistered, InMaintenance}, false},
 	}
@@ -45,9 +54,28 @@ func TestJudge(t *testing.T) {
 			if state != tt.state || !slices.Equal(reasons, tt.reasons) {
 				t.Errorf("judged %s %v, want %s %v", state, reasons, tt.state, tt.reasons)
 			}
+			e := &Endpoint{State: state, Reasons: reasons}
+			if got := serves(tt.facts); got != e.Serves() {
+				t.Errorf("serves: %v, and %v by its state", got, e.Serves())
+			}
 			if got := onlyUnhealthy(tt.facts); got != tt.resort {
 				t.Errorf("a last resort: %v, want %v", got, tt.resort)
 			}
 		})
 	}
+}
+
+// What discovery is not sure of serves on, even if it came a moment ago.
+func TestHeld(t *testing.T) {
+	b := newBench(t)
+	a, c := instance("a"), instance("c")
+	b.set(a, c)
+	a.Held, c.Held = true, true
+	b.set(a, c)
+	b.want("a=held c=held | a c")
+	b.check("c", "127.0.0.1:1", errors.New("refused"))
+	b.want("a=held c=ejected | a")
+	a.Held = false
+	b.set(a)
+	b.want("a=serving | a")
 }

@@ -3,11 +3,8 @@ package proxy
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
 	"io"
-	"net"
-	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,152 +25,254 @@ const (
 // dropped and counted: a log must not be able to stop the traffic.
 const logQueue = 16 << 10
 
+// logGather is how long the first line waits for others, so that a busy log is
+// written some times a second and not once for each line.
+const logGather = 10 * time.Millisecond
+
 // logBatch is how much is written at once, more or less, in bytes.
 const logBatch = 64 << 10
+
+// logKept is the longest buffer that is used again, in bytes: a few endless
+// targets must not make every waiting line cost as much.
+const logKept = 4 << 10
 
 // AccessLog writes a line for each request. Requests hand their line over and
 // never wait; [AccessLog.Run] does the writing.
 type AccessLog struct {
-	format  AccessFormat
-	out     io.Writer
-	lines   chan []byte
+	format  atomic.Pointer[AccessFormat]
+	next    atomic.Pointer[output]  // where to go from now on; nil where that stays
+	newest  atomic.Pointer[logLine] // the top of a stack of those that wait
+	waiting atomic.Int64            // those on the stack, on their way to it, or not yet in a batch
+	woken   chan struct{}           // gets a token with the first line on an empty stack
+	free    sync.Pool               // of *logLine
 	dropped atomic.Uint64
+
+	mu  sync.Mutex // for out: Close does not wait for the writer
+	out io.Writer
+}
+
+// output is where lines are to go.
+type output struct {
+	io.Writer
+	taken chan struct{} // closed when they do, or never will
+}
+
+// logLine is a line on its way to the writer.
+type logLine struct {
+	text []byte
+	next *logLine // the one handed over before it
 }
 
 // NewAccessLog returns a log that writes to out.
 func NewAccessLog(format AccessFormat, out io.Writer) *AccessLog {
-	return &AccessLog{format: format, out: out, lines: make(chan []byte, logQueue)}
+	l := &AccessLog{
+		out: out, woken: make(chan struct{}, 1),
+		free: sync.Pool{New: func() any { return &logLine{text: make([]byte, 0, 512)} }},
+	}
+	l.format.Store(&format)
+	return l
+}
+
+// Reopen has the log go to out from now on, in the given format. What waits goes
+// where it was to go; then that is closed, where it is an [io.Closer], and so is
+// the channel that is returned.
+func (l *AccessLog) Reopen(format AccessFormat, out io.Writer) <-chan struct{} {
+	l.format.Store(&format)
+	next := &output{out, make(chan struct{})}
+	l.next.Swap(next).drop()
+	l.wake()
+	return next.taken
+}
+
+// drop gives up what the log will not go to, which may be nil.
+func (o *output) drop() {
+	if o != nil {
+		_ = closeWriter(o.Writer) // nothing was written
+		close(o.taken)
+	}
+}
+
+// Close closes what the log writes to, which ends a write that hangs there. It
+// comes last.
+func (l *AccessLog) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.next.Swap(nil).drop()
+	return closeWriter(l.out)
+}
+
+func closeWriter(w io.Writer) error {
+	if c, ok := w.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}
+
+// add hands over the line of a request. It keeps nothing of e: its strings
+// may be views of buffers that are used again. It may be called on nil.
+func (l *AccessLog) add(e *accessEntry) {
+	if l == nil {
+		return
+	}
+	if l.waiting.Add(1) > logQueue {
+		l.waiting.Add(-1)
+		l.dropped.Add(1)
+		return
+	}
+	line := l.free.Get().(*logLine)
+	line.text = l.format.Load().appendLine(line.text[:0], e)
+	l.push(line)
+}
+
+// push makes line the newest. Nobody takes a line off alone, so a top that left
+// and came back meanwhile is as good as one that stayed.
+func (l *AccessLog) push(line *logLine) {
+	for {
+		top := l.newest.Load()
+		line.next = top
+		if !l.newest.CompareAndSwap(top, line) {
+			continue
+		}
+		if top == nil { // line is the writer's now
+			l.wake()
+		}
+		return
+	}
+}
+
+func (l *AccessLog) wake() {
+	select {
+	case l.woken <- struct{}{}:
+	default:
+	}
+}
+
+// take returns all lines that wait, the oldest first.
+func (l *AccessLog) take() *logLine {
+	var first *logLine
+	for line := l.newest.Swap(nil); line != nil; {
+		next := line.next
+		line.next, first, line = first, line, next
+	}
+	return first
 }
 
 // Run writes what is handed over until ctx is done, then what is left. It goes
 // on after an error of the writer, without the lines that it cost: a disk that
-// is full may be emptied. It returns the first such error.
-func (l *AccessLog) Run(ctx context.Context) error {
-	var first error
-	var cut bool
-	batch := make([]byte, 0, logBatch)
-	flush := func() {
-		if len(batch) == 0 {
-			return
-		}
-		var err error
-		if cut, err = l.write(batch, cut); first == nil {
-			first = err
-		}
-		batch = batch[:0]
+// is full may be emptied. failed is told of an error at once, and then of none
+// until there has been a write without.
+func (l *AccessLog) Run(ctx context.Context, failed func(error)) {
+	w := logWriter{log: l, batch: make([]byte, 0, logBatch), failed: failed}
+	timer := time.NewTimer(logGather)
+	defer timer.Stop()
+	for more := true; more; {
+		more = l.gather(ctx, timer)
+		w.drain()
+		w.turn()
 	}
-	for {
-		select {
-		case line := <-l.lines:
-			batch = append(batch, line...)
-		case <-ctx.Done():
-			for len(l.lines) > 0 {
-				batch = append(batch, <-l.lines...)
-			}
-			flush()
-			return first
+}
+
+// gather waits for a line, and then a little for others. It returns false once
+// ctx is done.
+func (l *AccessLog) gather(ctx context.Context, timer *time.Timer) bool {
+	select {
+	case <-l.woken:
+	case <-ctx.Done():
+		return false
+	}
+	if l.next.Load() != nil { // who reads the old file must not wait for it
+		return true
+	}
+	if l.waiting.Load() >= logQueue/2 { // the last write took long, and there is little room left
+		return true
+	}
+	timer.Reset(logGather)
+	select {
+	case <-timer.C:
+		return true
+	case <-l.woken: // there is more than lines
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// logWriter carries lines to where the log goes.
+type logWriter struct {
+	log   *AccessLog
+	batch []byte
+	lines int64 // in batch
+	cut   bool  // the last line that was written has no end
+
+	failing bool
+	failed  func(error)
+}
+
+// drain writes all lines that wait.
+func (w *logWriter) drain() {
+	for line := w.log.take(); line != nil; {
+		next := line.next
+		w.batch = append(w.batch, line.text...)
+		w.lines++
+		if cap(line.text) <= logKept {
+			line.next = nil
+			w.log.free.Put(line)
 		}
-		if len(l.lines) == 0 || len(batch) >= logBatch { // nobody waits: let it be seen
-			flush()
+		if line = next; line == nil || len(w.batch) >= logBatch {
+			w.flush()
 		}
 	}
 }
+
+// turn goes where the log is to go next, if anywhere.
+func (w *logWriter) turn() {
+	l := w.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	next := l.next.Swap(nil)
+	if next == nil {
+		return
+	}
+	w.tell(closeWriter(l.out))
+	l.out, w.cut = next.Writer, false
+	close(next.taken)
+}
+
+func (w *logWriter) flush() {
+	w.log.waiting.Add(-w.lines)
+	var err error
+	w.cut, err = w.log.write(w.batch, w.cut)
+	w.tell(err)
+	w.batch, w.lines = w.batch[:0], 0
+}
+
+// tell tells of an error that follows on none.
+func (w *logWriter) tell(err error) {
+	if err != nil && !w.failing {
+		w.failed(err)
+	}
+	w.failing = err != nil
+}
+
+var newline = []byte("\n")
 
 // write writes whole lines, after an end of the one that an error has cut off.
 // It counts those that the writer does not take whole, and reports whether it
 // has cut one off itself.
 func (l *AccessLog) write(batch []byte, cut bool) (bool, error) {
-	newline := []byte("\n")
+	l.mu.Lock()
+	out := l.out
+	l.mu.Unlock()
 	n, err := 0, error(nil)
 	if cut {
-		_, err = l.out.Write(newline)
+		_, err = out.Write(newline)
 	}
 	if err == nil {
 		cut = false
-		n, err = l.out.Write(batch)
+		n, err = out.Write(batch)
 	}
 	l.dropped.Add(uint64(bytes.Count(batch[n:], newline)))
 	return cut || n > 0 && batch[n-1] != '\n', err
-}
-
-// add hands over the line of a request. It may be called on nil.
-func (l *AccessLog) add(x *exchange, j journey, began time.Time, took time.Duration) {
-	if l == nil {
-		return
-	}
-	line := l.line(entry(x, j, began, took))
-	select {
-	case l.lines <- line:
-	default:
-		l.dropped.Add(1)
-	}
-}
-
-// accessEntry is what an access log tells of a request.
-type accessEntry struct {
-	Time      time.Time `json:"time"`
-	Client    string    `json:"client"`
-	Method    string    `json:"method"`
-	Host      string    `json:"host"`
-	Target    string    `json:"target"`
-	Protocol  string    `json:"protocol"`
-	Status    int       `json:"status"`
-	Bytes     int64     `json:"bytes"`
-	Seconds   float64   `json:"seconds"`
-	Service   string    `json:"service"`
-	Endpoint  string    `json:"endpoint,omitempty"`
-	Attempts  int       `json:"attempts"`
-	Fault     string    `json:"fault,omitempty"`
-	Referer   string    `json:"referer,omitempty"`
-	UserAgent string    `json:"user_agent,omitempty"`
-}
-
-// clientLeft is the status that logs show where the client left before it had
-// one, as other servers' logs do.
-const clientLeft = 499
-
-func entry(x *exchange, j journey, began time.Time, took time.Duration) accessEntry {
-	e := accessEntry{
-		Time: began, Client: x.r.RemoteAddr, Method: x.r.Method, Host: x.r.Host, Target: x.r.RequestURI,
-		Protocol: x.r.Proto, Status: x.status, Bytes: x.written, Seconds: took.Seconds(),
-		Service: x.service.Name, Attempts: j.attempts,
-		Referer: x.r.Referer(), UserAgent: x.r.UserAgent(),
-	}
-	if e.Status == 0 {
-		e.Status = clientLeft
-	}
-	if host, _, err := net.SplitHostPort(e.Client); err == nil {
-		e.Client = host
-	}
-	if j.endpoint != nil {
-		e.Endpoint = j.endpoint.ID()
-	}
-	if j.Fault != 0 {
-		e.Fault = j.Fault.String()
-	}
-	return e
-}
-
-// line renders an entry. What a client wrote is quoted, so that it can't forge
-// a line of its own.
-func (l *AccessLog) line(e accessEntry) []byte {
-	if l.format == AccessCombined {
-		return fmt.Appendf(nil, "%s - - [%s] %s %d %d %s %s\n", e.Client,
-			e.Time.Format("02/Jan/2006:15:04:05 -0700"), strconv.Quote(e.Method+" "+e.Target+" "+e.Protocol),
-			e.Status, e.Bytes, dash(e.Referer), dash(e.UserAgent))
-	}
-	line, err := json.Marshal(e)
-	if err != nil { // strings, numbers and a time always marshal
-		panic(err)
-	}
-	return append(line, '\n')
-}
-
-func dash(s string) string {
-	if s == "" {
-		return `"-"`
-	}
-	return strconv.Quote(s)
 }
 
 var droppedDesc = prometheus.NewDesc("rota_access_log_dropped_total",

@@ -1,75 +1,162 @@
 package proxy
 
 import (
-	"context"
 	"errors"
+	"math/rand/v2"
+	"time"
 
 	"github.com/rota-lb/rota/balancer"
 	"github.com/rota-lb/rota/upstream"
 )
 
-// Carrier carries one request in one protocol, an attempt at a time. The
-// attempt loop decides; the carrier knows bytes.
+// Carrier carries one request in one protocol, an attempt at a time in each of
+// two lanes. The attempt loop decides; the carrier knows bytes.
 type Carrier interface {
 	// Send sends the request to the backend at address and waits for the head
-	// of a response.
-	Send(ctx context.Context, address string) Result
-	// Relay passes the response of the last Send on to the client.
-	Relay(ctx context.Context) Result
+	// of a response, for as long as limit unless that is 0. In the second lane it
+	// is called by another goroutine, while the first sends, and only where the
+	// whole request is kept.
+	Send(lane Lane, address string, limit time.Duration) Result
+	// Stop ends a Send of the lane, which then fails. Any goroutine may call it.
+	Stop(Lane)
+	// Relay passes the response of the last Send in the lane on to the client.
+	Relay(Lane) Result
+	// Again makes ready to send once more, after a pause. A response that was not
+	// relayed is given up. It returns a fault where there is no reason to go on.
+	Again(pause time.Duration) upstream.Fault
 }
 
-var errNoEndpoint = errors.New("no endpoint can serve")
+// Lane is one of the two in which a request may be under way at a time.
+type Lane uint8
 
-// journey is what became of a request over all its attempts.
+const (
+	first Lane = iota
+	second
+)
+
+var (
+	errNoEndpoint = errors.New("no endpoint can serve")
+	errOvertaken  = errors.New("another endpoint has answered first")
+)
+
+// journey is a request over all its attempts, and what became of it. It is used
+// for one request after another.
 type journey struct {
 	Result
 	endpoint *balancer.Endpoint // the last one tried; nil where there was none
 	attempts int
+
+	service    *Service
+	carrier    Carrier
+	idempotent bool
+	hedgeable  bool                 // it may be sent to two endpoints at a time
+	tried      []*balancer.Endpoint // since all had been; most requests need but one
+	pause      time.Duration        // before the next attempt
+	watch      *watch               // over an attempt; nil until there is one to be hedged
+	contest    *contest
 }
 
-// attempt tries endpoints of the service until one answers, no other try is
-// allowed, or none is left.
-func attempt(ctx context.Context, s *Service, idempotent bool, c Carrier) journey {
-	var tried [maxAttempts]*balancer.Endpoint
-	j := journey{Result: Result{Fault: upstream.Unreachable, Err: errNoEndpoint}}
+// attempt tries endpoints of the service until one answers, or no other try is
+// allowed. The request began at the time given.
+func (j *journey) attempt(began time.Time) {
+	j.Result = Result{Fault: upstream.Unreachable, Err: errNoEndpoint}
 	for {
-		e := s.Duty.Pool().Pick(tried[:j.attempts])
-		if e == nil { // the last result stands: nobody is asked twice
-			return j
+		e, full := j.service.pick(j.tried)
+		switch {
+		case full != nil:
+			j.Result = Result{Fault: upstream.Limited, Err: full}
+			return
+		case e == nil:
+			if j.Fault == upstream.None { // nobody is left to ask again
+				j.Result, j.endpoint = Result{Fault: upstream.Unreachable, Err: errNoEndpoint}, nil
+			}
+			return
 		}
 		if j.attempts > 0 {
-			s.stats.retries.Add(1)
+			j.service.stats.retries.Add(1)
+			began = time.Now()
 		}
-		tried[j.attempts] = e
-		j = journey{Result: try(ctx, e, c), endpoint: e, attempts: j.attempts + 1}
-		if j.Fault == upstream.None {
-			return j
+		j.endpoint = e
+		j.attempts++
+		if !j.try(e, began) {
+			return
 		}
-		s.stats.fault(j.Fault)
-		if !again(j.Result, idempotent, j.attempts) {
-			return j
+		if f := j.carrier.Again(j.pause); f != upstream.None {
+			j.Fault = f
+			return
 		}
 	}
 }
 
-// try makes one attempt and reports its outcome, even where the carrier
-// panics.
-func try(ctx context.Context, e *balancer.Endpoint, c Carrier) (r Result) {
-	address, o := e.Address(), balancer.Abandoned
-	defer func() { e.Done(o, address, r.Err) }()
-	if r = c.Send(ctx, address); r.Fault == upstream.None {
-		r = c.Relay(ctx)
-	}
-	o = outcome(r.Fault)
-	return r
+// forget makes the journey ready for the next request.
+func (j *journey) forget() {
+	clear(j.tried)
+	*j = journey{tried: j.tried[:0], watch: j.watch, contest: j.contest}
 }
 
-// outcome says what a fault tells of the endpoint: what the client did, or
-// what we ran out of, tells nothing.
-func outcome(f upstream.Fault) balancer.Outcome {
-	switch f {
+// try makes one attempt, begun just now, and reports its outcome, even where the
+// carrier panics. It tells whether there is to be another.
+func (j *journey) try(e *balancer.Endpoint, began time.Time) (again bool) {
+	t := newTrial(first, e, began)
+	watched := false
+	defer func() {
+		if watched && j.watch.end() {
+			j.callOff()
+		}
+		t.done()
+	}()
+	limit := j.service.Retry.limit(j.idempotent, j.attempts)
+	watched = j.watched(&t)
+	t.sent(j.carrier.Send(first, t.address, limit))
+	if watched && j.watch.end() {
+		j.settle(&t)
+	}
+	watched = false
+	if j.Result = t.result; j.Fault == upstream.None {
+		if again = j.again(t.endpoint); !again {
+			j.Result = j.carrier.Relay(t.lane)
+		}
+	}
+	t.result, t.outcome = j.Result, outcome(j.Result)
+	if j.Fault != upstream.None {
+		j.service.stats.fault(j.Fault)
+		again = j.again(t.endpoint)
+	}
+	return again
+}
+
+// again decides whether there is to be another attempt after the last, on e. It
+// pays for it.
+func (j *journey) again(e *balancer.Endpoint) bool {
+	s := j.service
+	if !s.Retry.again(j.Result, j.idempotent, j.attempts) {
+		return false
+	}
+	pool := s.Duty.Pool()
+	if !pool.Other(nil) {
+		return false
+	}
+	j.tried = append(j.tried, e)
+	elsewhere := pool.Other(j.tried)
+	// An attempt of which nothing was sent has cost no backend anything: the next
+	// one asks for what the client asks for, and no more. But not for ever.
+	if (j.Sent || !elsewhere) && !s.stats.budget.take() {
+		s.stats.exhausted.Add(1)
+		return false
+	}
+	j.pause = s.Retry.backoff(j.attempts, elsewhere, rand.Int64N)
+	if !elsewhere {
+		j.tried = j.tried[:0]
+	}
+	return true
+}
+
+// outcome says what the end of an attempt tells of the endpoint: what the client
+// did, or what we ran out of, tells nothing.
+func outcome(r Result) balancer.Outcome {
+	switch r.Fault {
 	case upstream.None:
-		return balancer.Succeeded
+		return answered(r.Status)
 	case upstream.Unreachable, upstream.ConnectTimeout:
 		return balancer.Unreachable
 	case upstream.Reset, upstream.Late, upstream.Stalled, upstream.Malformed:
@@ -79,8 +166,20 @@ func outcome(f upstream.Fault) balancer.Outcome {
 	}
 }
 
+// answered says what the status of a response tells of the endpoint.
+func answered(status int) balancer.Outcome {
+	switch {
+	case status == 502, status == 503, status == 504:
+		return balancer.Unavailable
+	case status >= 500:
+		return balancer.Erred
+	default:
+		return balancer.Succeeded
+	}
+}
+
 // answer returns the status and the reason that tell the client of a fault.
-func (j journey) answer() (status int, reason string) {
+func (j *journey) answer() (status int, reason string) {
 	if j.endpoint == nil {
 		return 503, "no backend is on duty"
 	}
@@ -97,6 +196,8 @@ func (j journey) answer() (status int, reason string) {
 		return 408, "the request's body did not arrive in time"
 	case upstream.ClientBody:
 		return 400, "the request's body is malformed"
+	case upstream.Expired:
+		return 504, "the request took too long"
 	case upstream.OwnLimit:
 		return 503, "out of resources"
 	default:

@@ -1,11 +1,12 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rota-lb/rota/balancer"
 	"github.com/rota-lb/rota/upstream"
@@ -19,84 +20,54 @@ func (d duty) Pool() *balancer.Pool { return d.pool }
 // onDuty returns a service over endpoints at the given addresses.
 func onDuty(addresses ...string) *Service {
 	var members []balancer.Member
-	for _, a := range addresses {
-		members = append(members, balancer.Member{Endpoint: balancer.NewEndpoint(a, a, nil), Weight: 1})
+	for i, a := range addresses {
+		id := string(rune('a'+i)) + " " + a // in order, so that they take turns like that
+		members = append(members, balancer.Member{Endpoint: balancer.NewEndpoint(id, a, nil), Weight: 1})
 	}
-	return &Service{Name: "web", Duty: duty{balancer.NewPool(balancer.RoundRobin, members, new(balancer.Turn))}}
+	s := &Service{Name: "web", stats: new(serviceStats), Duty: duty{balancer.NewPool(balancer.RoundRobin, balancer.NewMembers(members...), new(balancer.Turn))}, Retry: usual}
+	s.tick(0)
+	return s
 }
 
-// The rule of retries, fault by fault: an attempt goes elsewhere when nothing
-// of the request can have been acted on, or when acting twice is harmless.
-//
-//	                    unsent   sent, idempotent   sent, not   response begun
-//	unreachable         again    again              no          no
-//	connect timeout     again    again              no          no
-//	reset               again    again              no          no
-//	late, stalled       again    again              no          no
-//	malformed           no       no                 no          no
-//	own limit           again    no                 no          no
-//	client              no       no                 no          no
-func TestAgain(t *testing.T) {
-	const idempotent, other = true, false
-	tests := []struct {
-		name       string
-		result     Result
-		idempotent bool
-		attempts   int
-		want       bool
-	}{
-		{"refused", Result{Fault: upstream.Unreachable, Replayable: true}, other, 1, true},
-		{"no connection in time", Result{Fault: upstream.ConnectTimeout, Replayable: true}, other, 1, true},
-		// A reused connection took it and ended; then nobody was there.
-		{"refused after sending, GET", Result{Fault: upstream.Unreachable, Sent: true, Replayable: true}, idempotent, 1, true},
-		{"refused after sending, POST", Result{Fault: upstream.Unreachable, Sent: true, Replayable: true}, other, 1, false},
-		{"reset before a byte was sent", Result{Fault: upstream.Reset, Replayable: true}, other, 1, true},
-		{"reset after sending, GET", Result{Fault: upstream.Reset, Sent: true, Replayable: true}, idempotent, 1, true},
-		{"reset after sending, POST", Result{Fault: upstream.Reset, Sent: true, Replayable: true}, other, 1, false},
-		{"late, GET", Result{Fault: upstream.Late, Sent: true, Replayable: true}, idempotent, 1, true},
-		{"late, POST", Result{Fault: upstream.Late, Sent: true, Replayable: true}, other, 1, false},
-		{"a PUT whose body is spent", Result{Fault: upstream.Reset, Sent: true}, idempotent, 1, false},
-		{"the client has seen a part", Result{Fault: upstream.Reset, Sent: true, Started: true, Replayable: true}, idempotent, 1, false},
-		{"malformed", Result{Fault: upstream.Malformed, Sent: true, Replayable: true}, idempotent, 1, false},
-		{"the client left", Result{Fault: upstream.ClientGone, Replayable: true}, idempotent, 1, false},
-		{"the client stalled", Result{Fault: upstream.ClientStalled, Replayable: true}, idempotent, 1, false},
-		{"the client's body is broken", Result{Fault: upstream.ClientBody, Replayable: true}, idempotent, 1, false},
-		{"out of ports", Result{Fault: upstream.OwnLimit, Replayable: true}, other, 1, true},
-		{"out of memory, sent", Result{Fault: upstream.OwnLimit, Sent: true, Replayable: true}, idempotent, 1, false},
-		{"the last attempt but one", Result{Fault: upstream.Unreachable, Replayable: true}, other, maxAttempts - 1, true},
-		{"the last attempt", Result{Fault: upstream.Unreachable, Replayable: true}, other, maxAttempts, false},
-	}
-	for _, tt := range tests {
-		if got := again(tt.result, tt.idempotent, tt.attempts); got != tt.want {
-			t.Errorf("%s: again is %v, want %v", tt.name, got, tt.want)
-		}
-	}
+// nth returns one of the endpoints on duty.
+func nth(s *Service, n int) *balancer.Endpoint {
+	return slices.Collect(s.Duty.Pool().Members())[n].Endpoint
 }
 
-// RFC 9110 §9.2.2
-func TestIsIdempotent(t *testing.T) {
-	for method, want := range map[string]bool{
-		"GET": true, "HEAD": true, "OPTIONS": true, "PUT": true, "DELETE": true, "TRACE": true,
-		"POST": false, "PATCH": false, "LOCK": false, "get": false, "": false,
-	} {
-		if got := isIdempotent(method); got != want {
-			t.Errorf("%q is idempotent: %v, want %v", method, got, want)
-		}
-	}
+// travel has a carrier carry a request that began at the time given.
+func travel(s *Service, idempotent bool, c Carrier, began time.Time) *journey {
+	j := &journey{service: s, carrier: c, idempotent: idempotent}
+	j.attempt(began)
+	return j
 }
 
 // played is a carrier that answers from a script, by address.
 type played struct {
 	answers map[string]Result
 	asked   []string
+	pauses  []time.Duration
+	leaves  upstream.Fault // in a pause
+	last    Result
+	relayed int // responses
 }
 
-func (p *played) Send(_ context.Context, address string) Result {
+func (p *played) Send(_ Lane, address string, _ time.Duration) Result {
 	p.asked = append(p.asked, address)
-	return p.answers[address]
+	p.last = p.answers[address]
+	return p.last
 }
 
-func (p *played) Relay(context.Context) Result { return Result{Status: 200, Started: true} }
+func (p *played) Stop(Lane) {}
+
+func (p *played) Relay(Lane) Result {
+	p.relayed++
+	return Result{Status: p.last.Status, Sent: true, Started: true}
+}
+
+func (p *played) Again(d time.Duration) upstream.Fault {
+	p.pauses = append(p.pauses, d)
+	return p.leaves
+}
 
 func TestAttempt(t *testing.T) {
 	refused := Result{Fault: upstream.Unreachable, Replayable: true, Err: errors.New("connection refused")}
@@ -117,18 +88,19 @@ func TestAttempt(t *testing.T) {
 			map[string]Result{"a": refused, "b": refused}, "a b c", upstream.None},
 		{"enough is enough", onDuty("a", "b", "c", "d", "e"), true,
 			map[string]Result{"a": refused, "b": refused, "c": refused, "d": refused}, "a b c d", upstream.Unreachable},
-		{"nobody is asked twice", onDuty("a"), true, map[string]Result{"a": broken}, "a", upstream.Reset},
+		{"nobody twice while another is left", onDuty("a", "b"), true, map[string]Result{"a": broken, "b": broken}, "a b a b", upstream.Reset},
+		{"the only one, again", onDuty("a"), true, map[string]Result{"a": broken}, "a a a a", upstream.Reset},
 		{"nobody is there", onDuty(), true, nil, "", upstream.Unreachable},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := &played{answers: tt.answers}
-			j := attempt(t.Context(), tt.service, tt.idempotent, c)
+			j := travel(tt.service, tt.idempotent, c, time.Now())
 			if asked := strings.Join(c.asked, " "); asked != tt.asked || j.Fault != tt.fault || j.attempts != len(c.asked) {
 				t.Errorf("asked %q and ended with %s after %d attempts, want %q and %s",
 					asked, j.Fault, j.attempts, tt.asked, tt.fault)
 			}
-			for _, m := range tt.service.Duty.Pool().Members() {
+			for m := range tt.service.Duty.Pool().Members() {
 				if n := m.Endpoint.InFlight(); n != 0 {
 					t.Errorf("%s still has %d in flight", m.Endpoint.ID(), n)
 				}
@@ -140,7 +112,7 @@ func TestAttempt(t *testing.T) {
 // panicking is a carrier with a mistake in it.
 type panicking struct{ played }
 
-func (*panicking) Relay(context.Context) Result { panic("a mistake") }
+func (*panicking) Relay(Lane) Result { panic("a mistake") }
 
 func TestAPanicLeavesNothingInFlight(t *testing.T) {
 	s := onDuty("a")
@@ -148,26 +120,26 @@ func TestAPanicLeavesNothingInFlight(t *testing.T) {
 		if recover() == nil {
 			t.Error("the panic was swallowed")
 		}
-		e := s.Duty.Pool().Members()[0].Endpoint
+		e := nth(s, 0)
 		if _, failures := e.Totals(); e.InFlight() != 0 || failures != 0 {
 			t.Errorf("%d in flight, %d failures: our mistake is not the endpoint's", e.InFlight(), failures)
 		}
 	}()
-	attempt(t.Context(), s, true, new(panicking))
+	travel(s, true, new(panicking), time.Now())
 }
 
 func TestStatusOfFaults(t *testing.T) {
 	e := balancer.NewEndpoint("a", "a", nil)
 	tests := map[upstream.Fault]int{
 		upstream.Unreachable: 503, upstream.ConnectTimeout: 504, upstream.Reset: 502, upstream.Late: 504, upstream.Stalled: 504,
-		upstream.Malformed: 502, upstream.ClientStalled: 408, upstream.ClientBody: 400, upstream.OwnLimit: 503,
+		upstream.Malformed: 502, upstream.ClientStalled: 408, upstream.ClientBody: 400, upstream.Expired: 504, upstream.OwnLimit: 503,
 	}
 	for fault, want := range tests {
-		if got, _ := (journey{Result: Result{Fault: fault}, endpoint: e}).answer(); got != want {
+		if got, _ := (&journey{Result: Result{Fault: fault}, endpoint: e}).answer(); got != want {
 			t.Errorf("%s is told as %d, want %d", fault, got, want)
 		}
 	}
-	if got, _ := (journey{Result: Result{Fault: upstream.Unreachable}}).answer(); got != 503 {
+	if got, _ := (&journey{Result: Result{Fault: upstream.Unreachable}}).answer(); got != 503 {
 		t.Errorf("no endpoint is told as %d, want 503", got)
 	}
 }
@@ -181,11 +153,38 @@ func TestOutcomeOfFaults(t *testing.T) {
 		upstream.Reset: balancer.Broken, upstream.Late: balancer.Broken,
 		upstream.Stalled: balancer.Broken, upstream.Malformed: balancer.Broken,
 		upstream.ClientGone: balancer.Abandoned, upstream.ClientStalled: balancer.Abandoned,
-		upstream.ClientBody: balancer.Abandoned, upstream.OwnLimit: balancer.Abandoned,
+		upstream.ClientBody: balancer.Abandoned, upstream.Expired: balancer.Abandoned,
+		upstream.Limited: balancer.Abandoned, upstream.OwnLimit: balancer.Abandoned,
 	}
 	for fault := upstream.None; fault <= upstream.OwnLimit; fault++ {
-		if got := outcome(fault); got != tests[fault] {
+		if got := outcome(Result{Fault: fault, Status: 200}); got != tests[fault] {
 			t.Errorf("%s counts as %s, want %s", fault, fmt.Sprint(got), fmt.Sprint(tests[fault]))
+		}
+	}
+}
+
+func TestOutcomeOfStatuses(t *testing.T) {
+	for status, want := range map[int]balancer.Outcome{
+		101: balancer.Succeeded, 200: balancer.Succeeded, 304: balancer.Succeeded, 404: balancer.Succeeded, 499: balancer.Succeeded,
+		500: balancer.Erred, 501: balancer.Erred, 502: balancer.Unavailable, 503: balancer.Unavailable,
+		504: balancer.Unavailable, 505: balancer.Erred, 599: balancer.Erred,
+	} {
+		if got := outcome(Result{Status: status}); got != want {
+			t.Errorf("an answer of %d counts as %d, want %d", status, got, want)
+		}
+	}
+}
+
+// The time until an answer is learned, unless the client had a part in it.
+func TestLatencyIsLearned(t *testing.T) {
+	for _, streamed := range []bool{false, true} {
+		s := onDuty("a")
+		for range 50 {
+			travel(s, true, &played{answers: map[string]Result{"a": {Status: 200, Streamed: streamed}}}, time.Now().Add(-time.Second))
+		}
+		mean, p99 := nth(s, 0).Latency()
+		if streamed && mean != 0 || !streamed && (mean < time.Second || p99 < time.Second) {
+			t.Errorf("streamed %v: the mean is %v and the quantile %v", streamed, mean, p99)
 		}
 	}
 }

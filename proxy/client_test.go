@@ -160,10 +160,10 @@ func TestAnHTTP10Client(t *testing.T) {
 	c.say("GET / HTTP/1.0\r\n\r\n")
 	text, err := io.ReadAll(c.in)
 	head, body, _ := strings.Cut(string(text), "\r\n\r\n")
-	if err != nil || !strings.HasPrefix(head, "HTTP/1.0 200 OK\r\n") || body != "hello" || strings.Contains(head, "chunked") {
+	if err != nil || !strings.HasPrefix(head, "HTTP/1.1 200 OK\r\n") || body != "hello" || strings.Contains(head, "chunked") {
 		t.Errorf("answered %v\n%s", err, text)
 	}
-	if via != "1.0 rota" {
+	if !strings.HasPrefix(via, "1.0 rota (") {
 		t.Errorf("Via reads %q", via)
 	}
 }
@@ -195,6 +195,8 @@ func TestExpectContinue(t *testing.T) {
 		if response, _ := c.answer(t, "POST"); response.StatusCode != http.StatusForbidden {
 			t.Errorf("answered %d, want 403 without the body", response.StatusCode)
 		}
+		c.Close()
+		r.finish(t)
 		r.blameless(t)
 	})
 	t.Run("something else is expected", func(t *testing.T) {
@@ -209,24 +211,24 @@ func TestExpectContinue(t *testing.T) {
 func TestRequestsThatGoNowhere(t *testing.T) {
 	r := newRig(t, Options{}, limits, backend(t, ok("")))
 	for request, want := range map[string]int{
-		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n":                                                  505, // RFC 9113 §3.4, where HTTP/2 is not spoken
-		"GET / HTTP/3.0\r\nHost: x\r\n\r\n":                                                 505,
-		"CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n":                                     405,
-		"TRACE / HTTP/1.1\r\nHost: x\r\n\r\n":                                               405,
-		"GET mailto:x HTTP/1.1\r\nHost: x\r\n\r\n":                                          400,
-		"GET / HTTP/1.1\r\n\r\n":                                                            400,
-		"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n":                                      400,
-		"GET / HTTP/1.1\r\nHost: x\r\nA : b\r\n\r\n":                                        400,
-		"GET / HTTP/1.1\r\nHost: x\r\nA: b\x00\r\n\r\n":                                     400,
-		"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n":                                              400,
-		"GET / HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("a", 2*maxRequestHead) + "\r\n": 431,
+		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n":                                                        505, // RFC 9113 §3.4, where HTTP/2 is not spoken
+		"GET / HTTP/3.0\r\nHost: x\r\n\r\n":                                                       505,
+		"CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n":                                           405,
+		"TRACE / HTTP/1.1\r\nHost: x\r\n\r\n":                                                     405,
+		"GET mailto:x HTTP/1.1\r\nHost: x\r\n\r\n":                                                400,
+		"GET / HTTP/1.1\r\n\r\n":                                                                  400,
+		"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n":                                            400,
+		"GET / HTTP/1.1\r\nHost: x\r\nA : b\r\n\r\n":                                              400,
+		"GET / HTTP/1.1\r\nHost: x\r\nA: b\x00\r\n\r\n":                                           400,
+		"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n":                                                    400,
+		"GET / HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("a", 2*requestLimits.Header) + "\r\n": 431,
 	} {
 		c := r.dial(t)
 		c.say(request)
 		if response, _ := c.answer(t, "GET"); response.StatusCode != want {
 			t.Errorf("%.40q was answered %d, want %d", request, response.StatusCode, want)
 		}
-		if n, _ := r.service.Duty.Pool().Members()[0].Endpoint.Totals(); n != 0 {
+		if n, _ := nth(r.service, 0).Totals(); n != 0 {
 			t.Fatalf("%.40q was sent to a backend", request)
 		}
 	}
@@ -256,7 +258,7 @@ func TestForgedFields(t *testing.T) {
 			t.Errorf("%s was passed on", name)
 		}
 	}
-	if len(got.Trailer) != 1 || got.Trailer.Get("X-Sum") != "1" {
+	if len(got.Trailer) != 1 || got.Trailer.Get("X-Sum") != "1" { // the rest is not even announced
 		t.Errorf("the trailers arrived as %v", got.Trailer)
 	}
 }
@@ -269,7 +271,7 @@ func TestTargets(t *testing.T) {
 	for sent, want := range map[string]string{
 		"/":                         "/",
 		"/a\"b^`{|}?\"<>":           "/a\"b^`{|}?\"<>",
-		"/\xc3\xa4%c3%A4":           "/\xc3\xa4%c3%A4",
+		"/%c3%A4":                   "/%c3%A4",
 		"//example.org/a":           "//example.org/a",
 		"/a?":                       "/a?",
 		"http://example.com":        "/",

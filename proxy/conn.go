@@ -1,44 +1,371 @@
 package proxy
 
 import (
-	"net"
+	"errors"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/rota-lb/rota/socket"
+	"github.com/rota-lb/rota/upstream"
 )
 
-// clientListener makes every write to a client end within a timeout. net/http
-// can only limit whole responses, which would cut a long download, and what it
-// writes of its own accord must not wait for ever either.
-type clientListener struct {
-	net.Listener
-	timeout time.Duration
+// halfClosed is for how many ticks a client that sends no more may wait for its
+// response. It may be there still, to read it; most that do this have left.
+const halfClosed = 5
+
+// conn is the connection of a client. Its goroutine serves one request after
+// another, most of them within the loop that reads: see [conn.Ready]. What
+// would have to read within the loop is served between two of them.
+type conn struct {
+	*socket.Conn
+	server   *Server
+	settings *settings // of the request that is under way, or of the last
+	peer     peer
+	exchange *exchange     // nil between requests; the goroutine's own
+	broken   bool          // to end so that nobody takes it for a proper end
+	talking  bool          // the client may be sending what nobody will read
+	run      func()        // serve
+	until    time.Duration // the next request has to be here by then, as the clock counts
+
+	watched atomic.Bool // whether tick has something to look at
+	mu      sync.Mutex
+	busy    bool // there is a request, or a part of one
+	gone    bool // nobody waits for the response any more
+	told    bool // what the client sends is not served any more
+
+	last  time.Duration // no request is awaited after it, as the clock counts; 0 while they are
+	waits [2]waiting    // of each lane
+
+	deadline time.Duration // of the request as a whole, as the clock counts; 0 is none
+	expired  bool          // it is over
+
+	half   int           // for how many ticks the client has sent no more
+	waited int           // for how many ticks the request has waited for a backend
+	quiet  time.Duration // since the last request
 }
 
-// Accept is part of [net.Listener].
-func (l clientListener) Accept() (net.Conn, error) {
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+func newConn(s *Server, plain *socket.Conn) *conn {
+	c := &conn{Conn: plain, server: s}
+	c.run = c.serve
+	c.renew()
+	c.LimitRead(c.settings.ReadTimeout)
+	return c
+}
+
+// renew takes over what the next request goes by.
+func (c *conn) renew() {
+	if s := c.server.settings.Load(); s != c.settings {
+		c.settings = s
+		c.peer = s.rules.peer(c.RemoteAddr())
+		c.SetStall(s.WriteTimeout)
 	}
-	return clientConn{conn, l.timeout}, nil
 }
 
-type clientConn struct {
-	net.Conn
-	timeout time.Duration
-}
+// Start is part of [socket.Owner].
+func (c *conn) Start() { c.server.crew.do(c.run) }
 
-func (c clientConn) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
-		return 0, err
+// parkAfter is for how long a connection without a request keeps its goroutine.
+// Most that go on do so sooner.
+const parkAfter = 2 * socket.Tick
+
+// serve serves the connection until it ends or is parked.
+func (c *conn) serve() {
+	defer c.server.rescue(func() {
+		if c.exchange != nil {
+			c.exchange.dropBackend()
+		}
+		c.Abort()
+		c.server.forget(c)
+	})
+	for {
+		err := c.Loop(c)
+		if err != nil && c.exchange == nil && c.park(err) {
+			return
+		}
+		if !c.goOn(err) {
+			break
+		}
 	}
-	return c.Conn.Write(p)
+	c.free()
+	c.Close()
+	c.server.forget(c)
 }
 
-// CloseWrite lets net/http say its last word before it closes: a reset would
-// take it from a client that is still sending.
-func (c clientConn) CloseWrite() error {
-	if tcp, ok := c.Conn.(*net.TCPConn); ok {
-		return tcp.CloseWrite()
+// park leaves a connection without a request to the listener, until the time
+// for the next one is over. It reports whether it has.
+func (c *conn) park(err error) bool {
+	left := c.until - c.settings.Clock.Now()
+	if left <= 0 || !errors.Is(err, os.ErrDeadlineExceeded) || c.left() {
+		return false
 	}
-	return nil
+	c.mu.Lock()
+	closing := c.server.closing.Load()
+	if !closing { // else shut has set the limit, or is about to
+		c.LimitRead(left)
+	}
+	c.mu.Unlock()
+	return !closing && c.Park()
+}
+
+// goOn does what can't be done within the loop that reads, and reports whether
+// the connection goes on.
+func (c *conn) goOn(err error) bool {
+	x := c.exchange
+	switch {
+	case x == nil:
+		return errors.Is(err, os.ErrDeadlineExceeded) && c.waitOn()
+	case err == nil && !x.over:
+	case errors.Is(err, os.ErrDeadlineExceeded) && !c.left() && x.overdue():
+		// The rest of a request does not come, or not at once.
+	default:
+		if err != nil && !x.over {
+			x.cut(err)
+		}
+		c.linger()
+		return false
+	}
+	if x.serveSlowly() {
+		return true
+	}
+	c.linger()
+	return false
+}
+
+// waitOn reports whether a wait for a request goes on that was ended: at a stop,
+// until the last call is over. What has come in time is served, though nobody had
+// the time to look.
+func (c *conn) waitOn() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	limit := time.Duration(0)
+	if c.server.closing.Load() {
+		limit = c.lastCall()
+	}
+	if c.Peek() == socket.Readable {
+		limit = c.settings.ReadTimeout
+	}
+	if c.gone || limit <= 0 {
+		return false
+	}
+	c.LimitRead(limit)
+	return true
+}
+
+// lastCall returns for how long a request may still come. It is called with the
+// lock.
+func (c *conn) lastCall() time.Duration {
+	now := c.server.options().Clock.Now()
+	if c.last == 0 {
+		c.last = now + lingering
+	}
+	return c.last - now
+}
+
+// Room is part of [socket.Handler].
+func (c *conn) Room() []byte {
+	if c.exchange == nil {
+		c.exchange = newExchange(c)
+	}
+	return c.exchange.room()
+}
+
+// Ready is part of [socket.Handler]. It serves what is there.
+func (c *conn) Ready(n int) socket.Next {
+	x := c.exchange
+	if x == nil {
+		return socket.Wait
+	}
+	if n > 0 && x.in.Len() == 0 && !c.begin() {
+		x.over = true
+		return socket.Stop
+	}
+	x.in.Filled(n)
+	for x.in.Len() > 0 {
+		switch x.step() {
+		case incomplete:
+			return socket.More
+		case elsewhere:
+			return socket.Stop
+		}
+	}
+	c.rest()
+	return socket.Wait
+}
+
+// rest waits for another request, without its memory.
+func (c *conn) rest() {
+	c.free()
+	c.LimitRead(c.settings.IdleTimeout)
+	c.until = c.settings.Clock.Now() + c.settings.IdleTimeout
+	c.idle()
+}
+
+// free gives the memory of a request back.
+func (c *conn) free() {
+	if c.exchange != nil {
+		c.exchange.free()
+		c.exchange = nil
+	}
+}
+
+// idle tells that no request is under way.
+func (c *conn) idle() {
+	c.mu.Lock()
+	c.busy, c.quiet = false, 0
+	c.mu.Unlock()
+	if c.server.closing.Load() {
+		c.shut()
+	}
+}
+
+// begin reports whether a request may begin.
+func (c *conn) begin() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy, c.half, c.waited = true, 0, 0
+	if !c.watched.Load() {
+		c.watched.Store(true)
+	}
+	return !c.gone
+}
+
+// shut ends the connection if nothing is under way, and nothing comes for a while.
+// A client that has just connected, or that uses the connection often, may be
+// about to ask; and a request that meets a connection that just closes is lost.
+func (c *conn) shut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.busy:
+	case c.told:
+		c.gone = true
+		c.Interrupt()
+	default:
+		c.LimitRead(max(1, c.lastCall()))
+	}
+}
+
+// leave ends the connection with whatever is under way.
+func (c *conn) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.abandon()
+	c.Interrupt()
+}
+
+// abandon ends what is done for a client that is gone.
+func (c *conn) abandon() {
+	c.gone = true
+	for i := range c.waits {
+		c.waits[i].end()
+	}
+}
+
+// left reports whether the client is gone, or was sent away.
+func (c *conn) left() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.gone
+}
+
+// Tick is part of [socket.Owner]. It looks after a client that nobody reads
+// from, since a backend is waited for or the poller had told of its end together
+// with its request; and it ends the wait of a goroutine that has lasted.
+func (c *conn) Tick() {
+	if !c.watched.Load() {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case !c.busy:
+		c.watchIdle()
+	case c.waits[first].waits() || c.waits[second].waits():
+		if c.watchWaiting(); c.deadline > 0 && c.server.options().Clock.Now() >= c.deadline {
+			c.expire()
+		}
+	}
+}
+
+// watchIdle ends the wait of the goroutine, and no more than that: it may just
+// have read the last request of a client that sends no more.
+func (c *conn) watchIdle() {
+	if c.quiet += socket.Tick; c.quiet > parkAfter && c.Parks() && !c.server.closing.Load() || c.Peek() >= socket.Ended {
+		c.EndRead()
+		c.watched.Store(false)
+	}
+}
+
+// looks reports whether a client is looked at by the n-th tick of its wait. A
+// look is a system call, and there may be many who wait for long.
+func looks(n int) bool { return n <= 10 || n%10 == 0 }
+
+func (c *conn) watchWaiting() {
+	if c.waited++; c.half == 0 && !looks(c.waited) {
+		return
+	}
+	switch c.Peek() {
+	case socket.Broken:
+		c.abandon()
+		c.Interrupt()
+	case socket.Ended:
+		if c.half++; c.half >= halfClosed {
+			c.abandon()
+		}
+	default:
+		c.half = 0
+	}
+}
+
+// lingering is how long a client that is told off may go on sending, and one may
+// go on being silent that is not awaited any more.
+const lingering = time.Second
+
+// linger lets the client read the last response before the connection ends: to
+// close it while the client is sending would take the response away (RFC 9112
+// §9.6).
+func (c *conn) linger() {
+	c.free()
+	if c.broken {
+		c.Abort()
+		return
+	}
+	if !c.talking && c.Peek() != socket.Readable {
+		return
+	}
+	c.mu.Lock()
+	c.told = true
+	c.mu.Unlock()
+	if c.idle(); c.left() || c.CloseWrite() != nil {
+		return
+	}
+	c.watched.Store(false) // it reads for itself
+	c.LimitRead(lingering)
+	var discard socket.Buffer
+	defer discard.Release()
+	for total := 0; total < maxLinger; {
+		if err := c.ReadInto(&discard); err != nil {
+			return
+		}
+		total += discard.Len()
+		discard.Release()
+	}
+}
+
+// maxLinger is how much of what nobody wants is read, in bytes.
+const maxLinger = 256 << 10
+
+// clientFault tells what an error in reading from or writing to a client says.
+func clientFault(err error) upstream.Fault {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return upstream.ClientStalled
+	case err == io.EOF:
+		return upstream.ClientBody
+	default:
+		return upstream.ClientGone
+	}
 }

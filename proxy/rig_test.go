@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"go.uber.org/goleak"
 
+	"github.com/rota-lb/rota/socket"
 	"github.com/rota-lb/rota/upstream"
 )
 
@@ -36,13 +37,24 @@ type rig struct {
 // newRig serves the given backends, tried in order.
 func newRig(t *testing.T, o Options, u upstream.Options, backends ...string) *rig {
 	t.Helper()
-	s := onDuty(backends...)
+	return newRigOf(t, o, u, onDuty(backends...))
+}
+
+// newRigOf serves a service.
+func newRigOf(t *testing.T, o Options, u upstream.Options, s *Service) *rig {
+	t.Helper()
+	clock := newClock(t)
+	u.Clock, o.Clock = clock, clock
 	s.Upstream = upstream.New(u)
 	if o.Routes == nil {
-		o.Routes = NewTable([]Route{{PathPrefix: "/", Service: s}})
+		o.Routes = NewTable([]Route{{PathPrefix: "/", Service: s}}, nil)
 	}
-	o.Address, o.Logger = "127.0.0.1:0", hclog.NewNullLogger()
+	o.Address = "127.0.0.1:0"
+	if o.Logger == nil {
+		o.Logger = hclog.New(&hclog.LoggerOptions{Level: hclog.Error})
+	}
 	o.ReadTimeout, o.WriteTimeout = cmp.Or(o.ReadTimeout, 5*time.Second), cmp.Or(o.WriteTimeout, 5*time.Second)
+	o.IdleTimeout = cmp.Or(o.IdleTimeout, time.Minute)
 	server, err := Listen(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -66,6 +78,16 @@ func newRig(t *testing.T, o Options, u upstream.Options, backends ...string) *ri
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+}
+
+// newClock returns a clock that runs as long as the test.
+func newClock(t *testing.T) *socket.Clock {
+	clock := socket.NewClock()
+	ctx, stop := context.WithCancel(context.Background())
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); clock.Run(ctx) }()
+	t.Cleanup(func() { stop(); <-stopped })
+	return clock
 }
 
 // do sends a request and returns the response with its whole body.
@@ -197,7 +219,7 @@ func (r *rig) finish(t *testing.T) {
 // something in flight, to its name.
 func (r *rig) blameless(t *testing.T) {
 	t.Helper()
-	for _, m := range r.service.Duty.Pool().Members() {
+	for m := range r.service.Duty.Pool().Members() {
 		if _, failures := m.Endpoint.Totals(); failures != 0 || m.Endpoint.InFlight() != 0 {
 			t.Errorf("%s has %d failures and %d in flight", m.Endpoint.ID(), failures, m.Endpoint.InFlight())
 		}

@@ -2,12 +2,12 @@ package proxy
 
 import (
 	"cmp"
-	"net"
-	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rota-lb/rota/balancer"
+	"github.com/rota-lb/rota/http1"
 	"github.com/rota-lb/rota/upstream"
 )
 
@@ -17,12 +17,23 @@ type Duty interface {
 	Pool() *balancer.Pool
 }
 
-// Service is what the data path needs of a service.
+// Service is what the data path needs of a service. It belongs to one [Table]
+// and does not change; what is counted and learned outlives it.
 type Service struct {
 	Name     string
 	Duty     Duty
 	Upstream *upstream.Client
-	stats    serviceStats
+	Timeout  time.Duration // for a request as a whole, but for an upgraded one; 0 is none
+	Retry    Retry
+	Hedge    Hedge
+	Breaker  *Breaker      // nil has no limit
+	stats    *serviceStats // from the table
+}
+
+// tick looks at what has been counted.
+func (s *Service) tick(now time.Duration) {
+	s.stats.budget.refill(&s.Retry, s.stats.answered(), now)
+	s.judge(now)
 }
 
 // Route sends the requests for a host and a path to a service.
@@ -43,8 +54,14 @@ type Table struct {
 // NewTable returns a table of the given routes, whatever their order: an exact
 // host goes before a wildcard, a longer one before a shorter, any host comes
 // last; within a host the longest prefix goes first.
-func NewTable(routes []Route) *Table {
+//
+// A service that has counted nothing goes on where the one of the same name in
+// before is, which may be nil. So does what no service gets.
+func NewTable(routes []Route, before *Table) *Table {
 	t := &Table{routes: slices.Clone(routes), unrouted: new(Service)}
+	for i := range t.routes {
+		t.routes[i].PathPrefix = normalPrefix(t.routes[i].PathPrefix)
+	}
 	slices.SortStableFunc(t.routes, func(a, b Route) int {
 		return cmp.Or(
 			cmp.Compare(rank(b.Host), rank(a.Host)),
@@ -57,18 +74,61 @@ func NewTable(routes []Route) *Table {
 			t.services = append(t.services, r.Service)
 		}
 	}
+	t.inherit(before)
 	return t
+}
+
+func (t *Table) inherit(before *Table) {
+	stats := map[string]*serviceStats{}
+	if before != nil {
+		for _, s := range before.accounts() {
+			stats[s.Name] = s.stats
+		}
+	}
+	for _, s := range t.accounts() {
+		if s.stats == nil {
+			s.stats = stats[s.Name]
+		}
+		if s.stats == nil {
+			s.stats = new(serviceStats)
+			s.tick(0)
+		}
+	}
+}
+
+// accounts returns all services that count requests. The one for those that no
+// other gets has no name.
+func (t *Table) accounts() []*Service { return append(slices.Clone(t.services), t.unrouted) }
+
+// tick is to be called at each tick of the clock, by its goroutine.
+func (t *Table) tick(now time.Duration) {
+	for _, s := range t.services {
+		s.tick(now)
+	}
 }
 
 // Services returns each service that a route leads to, once.
 func (t *Table) Services() []*Service { return t.services }
 
+// normalPrefix returns a prefix as it stands in normal paths, without a slash at
+// its end.
+func normalPrefix(prefix string) string {
+	if normal, _, err := http1.NormalPath(prefix); err == nil {
+		prefix = normal
+	}
+	return strings.TrimSuffix(prefix, "/")
+}
+
 // Match returns the service for a request, nil where no route takes it. host is
-// that of the request, with or without a port; p is its path, percent-decoded.
-func (t *Table) Match(host, p string) *Service {
-	host, p = hostname(host), clean(p)
+// that of the request, with or without a port; path is its path as
+// [http1.NormalPath] has it.
+func (t *Table) Match(host, path string) *Service {
+	host = hostname(host)
+	if path == "" || path[0] != '/' { // "*" speaks of the server as a whole
+		path = "/"
+	}
 	for i := range t.routes {
-		if r := &t.routes[i]; matchHost(r.Host, host) && matchPath(r.PathPrefix, p) {
+		if r := &t.routes[i]; matchHost(r.Host, host) && matchPath(r.PathPrefix, path) {
 			return r.Service
 		}
 	}
@@ -86,20 +146,12 @@ func rank(host string) int {
 	}
 }
 
+// hostname takes the port off a host that the codec has found valid.
 func hostname(host string) string {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
+	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		host = host[:i]
 	}
 	return strings.ToLower(strings.TrimSuffix(host, "."))
-}
-
-// clean resolves dot segments and empty ones, as a backend would, so that a
-// route can't be had around by spelling a path another way.
-func clean(p string) string {
-	if p == "" || p[0] != '/' {
-		return "/"
-	}
-	return path.Clean(p)
 }
 
 func matchHost(pattern, host string) bool {
@@ -113,7 +165,6 @@ func matchHost(pattern, host string) bool {
 	}
 }
 
-func matchPath(prefix, p string) bool {
-	prefix = strings.TrimSuffix(prefix, "/")
-	return strings.HasPrefix(p, prefix) && (len(p) == len(prefix) || p[len(prefix)] == '/')
+func matchPath(prefix, path string) bool {
+	return strings.HasPrefix(path, prefix) && (len(path) == len(prefix) || path[len(prefix)] == '/')
 }

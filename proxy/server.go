@@ -4,115 +4,217 @@
 package proxy
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"log"
+	"maps"
 	"net"
-	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/rota-lb/rota/socket"
+	"github.com/rota-lb/rota/upstream"
 )
 
-// Options describe a listener.
+// Options describe a listener. [Server.Configure] may change what is not said to
+// stay.
 type Options struct {
 	Name    string
-	Address string
+	Address string // stays
+	// Listener is one that another process has taken the address with; nil has it
+	// taken now.
+	Listener net.Listener
 	// ReadTimeout is for the head of a request, and for each wait within its
-	// body; WriteTimeout for each write to the client; IdleTimeout for the next
-	// request on a connection.
+	// body; WriteTimeout for each wait of a write to the client; IdleTimeout for
+	// the next request on a connection.
 	ReadTimeout, WriteTimeout, IdleTimeout time.Duration
+	// TrustedProxies may say for whom they forward.
+	TrustedProxies []netip.Prefix
 	// HealthPath is answered with what Health returns: a status and a body of
 	// JSON. "" leaves every path to the backends.
 	HealthPath string
 	Health     func() (status int, body []byte)
 	Routes     *Table
-	AccessLog  *AccessLog // nil keeps none
+	AccessLog  *AccessLog    // nil keeps none
+	Clock      *socket.Clock // that ends waits; it must run until Shutdown has returned; it stays
 	Logger     hclog.Logger
+}
+
+// settings are by what a listener serves at present. They never change. A
+// connection looks for new ones at each request.
+type settings struct {
+	Options
+	rules *rules
 }
 
 // Server serves one listener.
 type Server struct {
-	options  Options
-	listener net.Listener
-	http     http.Server
+	settings atomic.Pointer[settings]
+	date     date
+	listener *socket.Listener
+	crew     *crew
 
-	// Upgraded connections are out of net/http's sight; they end with closing.
-	closing context.Context
-	close   context.CancelFunc
-	tunnels sync.WaitGroup
-	mu      sync.Mutex
-	closed  bool // no new tunnels
+	silent  time.Duration // until then, as the clock counts; see acceptFailed
+	closing atomic.Bool
+	ctx     context.Context // done when nothing is to be tried any more
+	cancel  context.CancelFunc
+
+	mu    sync.Mutex
+	conns map[*conn]struct{}
+	empty chan struct{} // closed when the last one has gone after Shutdown
+	ended bool          // it is closed
 }
-
-// maxRequestHead limits the head of a request, in bytes.
-const maxRequestHead = 64 << 10
 
 // Listen takes the address. Connections wait until [Server.Serve]. What the
 // server does ends with ctx at the latest.
 func Listen(ctx context.Context, o Options) (*Server, error) {
-	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", o.Address)
+	l, err := o.Listener, error(nil)
+	if l == nil {
+		// A client that is gone is noticed by the limits, without probes.
+		config := net.ListenConfig{KeepAlive: -1}
+		if l, err = config.Listen(ctx, "tcp", o.Address); err != nil {
+			return nil, err
+		}
+	}
+	s := &Server{crew: newCrew(), conns: map[*conn]struct{}{}, empty: make(chan struct{})}
+	s.settings.Store(&settings{o, newRules(o.TrustedProxies)})
+	s.listener, err = socket.Listen(l, socket.ListenerOptions{
+		Clock: o.Clock, Stall: o.WriteTimeout, Open: s.open, Failed: s.acceptFailed,
+	})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, l.Close())
 	}
-	s := &Server{options: o, listener: clientListener{l, o.WriteTimeout}}
-	s.closing, s.close = context.WithCancel(ctx)
-	s.http = http.Server{
-		Handler:           http.HandlerFunc(s.handle),
-		ReadHeaderTimeout: o.ReadTimeout,
-		IdleTimeout:       o.IdleTimeout,
-		MaxHeaderBytes:    maxRequestHead,
-		// A bad client must not be able to fill the log.
-		ErrorLog: log.New(o.Logger.StandardWriter(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}), "", 0),
-	}
+	s.ctx, s.cancel = context.WithCancel(ctx)
 	return s, nil
 }
+
+// Configure has all requests that begin from now on go by other options, on
+// connections that stand already, too.
+func (s *Server) Configure(o Options) {
+	rules := *s.settings.Load().rules
+	rules.trusted = o.TrustedProxies
+	s.settings.Store(&settings{o, &rules})
+}
+
+// Listener returns what connections come from, to be handed over to another
+// process.
+func (s *Server) Listener() net.Listener { return s.listener.Listener }
 
 // Addr returns the address that is listened on.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
 // Serve accepts connections until [Server.Shutdown]; then it returns nil.
 func (s *Server) Serve() error {
-	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
-		return err
+	s.date.update(0)
+	stop := s.options().Clock.Watch(func(now time.Duration) {
+		s.date.update(now)
+		s.options().Routes.tick(now)
+	})
+	defer stop()
+	return s.listener.Serve()
+}
+
+func (s *Server) options() *Options { return &s.settings.Load().Options }
+
+func (s *Server) open(c *socket.Conn) socket.Owner {
+	conn := newConn(s, c)
+	s.mu.Lock()
+	s.conns[conn] = struct{}{}
+	s.mu.Unlock()
+	if s.closing.Load() {
+		conn.shut() // it came between the list and the order
 	}
-	return nil
+	return conn
+}
+
+// acceptFailed is told at each pause. What goes on is told once a minute.
+func (s *Server) acceptFailed(err error, pause time.Duration) {
+	o, level, message := s.options(), hclog.Debug, "can't accept connections for the moment" // for a client's doing, most likely
+	if upstream.OutOfResources(err) {
+		message = "new connections have to wait: raise the limit of open files, or of memory"
+		if now := o.Clock.Now(); now >= s.silent {
+			level, s.silent = hclog.Warn, now+time.Minute
+		}
+	}
+	o.Logger.Log(level, message, "listener", o.Name, "error", err, "pause", pause)
 }
 
 // Shutdown stops accepting, lets the requests under way finish until ctx is
 // done, then closes whatever is left. It returns ctx's error where something
 // was.
 func (s *Server) Shutdown(ctx context.Context) error {
-	err := s.http.Shutdown(ctx)
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
-	var waiting sync.WaitGroup
-	ended := make(chan struct{})
-	waiting.Go(func() { s.tunnels.Wait(); close(ended) })
+	s.closing.Store(true)
+	err := s.listener.Close()
+	s.each((*conn).shut)
+	s.forget(nil)
 	select {
-	case <-ended:
+	case <-s.empty:
 	case <-ctx.Done():
-		err = cmp.Or(err, ctx.Err())
+		err = errors.Join(err, ctx.Err())
+		s.cancel()
+		s.each((*conn).leave)
+		<-s.empty
 	}
-	if err != nil {
-		err = errors.Join(err, s.http.Close())
-	}
-	s.close()
-	waiting.Wait()
+	s.cancel()
+	s.listener.End()
+	s.crew.dismiss()
 	return err
 }
 
-// beginTunnel counts a tunnel in, for which Shutdown then waits. It reports
-// whether there still may be new ones.
-func (s *Server) beginTunnel() bool {
+func (s *Server) each(do func(*conn)) {
+	s.mu.Lock()
+	conns := slices.Collect(maps.Keys(s.conns))
+	s.mu.Unlock()
+	for _, c := range conns {
+		do(c)
+	}
+}
+
+// mistake tells of a panic.
+func (o *Options) mistake(message string, panicked any) {
+	o.Routes.unrouted.stats.panics.Add(1)
+	o.Logger.Error(message, "panic", panicked, "stack", string(debug.Stack()))
+}
+
+// rescue keeps a mistake of ours from ending more than what it happened in. It
+// is deferred, and does then what is left to do there.
+func (s *Server) rescue(then func()) {
+	if v := recover(); v != nil {
+		s.options().mistake("a mistake in rota ended a connection", v)
+		then()
+	}
+}
+
+// forget tells that a connection has ended.
+func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.closed {
-		s.tunnels.Add(1)
+	delete(s.conns, c)
+	if s.closing.Load() && len(s.conns) == 0 && !s.ended {
+		s.ended = true
+		close(s.empty)
 	}
-	return !s.closed
 }
+
+// date is the present time as the Date field has it (RFC 9110 §6.6.1), rendered
+// once a second.
+type date struct {
+	second int64
+	text   atomic.Pointer[string]
+}
+
+func (d *date) update(time.Duration) {
+	now := time.Now()
+	if second := now.Unix(); second != d.second {
+		text := now.UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")
+		d.second = second
+		d.text.Store(&text)
+	}
+}
+
+func (d *date) String() string { return *d.text.Load() }

@@ -39,7 +39,7 @@ func TestARequestArrivesAsItWasSent(t *testing.T) {
 	}
 	host := strings.TrimPrefix(r.url, "http://")
 	for name, want := range map[string]string{
-		"X-Ask": "1", "User-Agent": "tester", "Via": "1.1 rota", "X-Forwarded-For": "127.0.0.1",
+		"X-Ask": "1", "User-Agent": "tester", "Via": "1.1 " + r.settings.Load().rules.via, "X-Forwarded-For": "127.0.0.1",
 		"X-Forwarded-Proto": "http", "X-Forwarded-Host": host, "Content-Length": "5", "Accept-Encoding": "",
 	} {
 		if value := got.Header.Get(name); value != want {
@@ -76,7 +76,7 @@ func TestMessagesWithoutABody(t *testing.T) {
 func TestRotasOwnAnswers(t *testing.T) {
 	o := Options{HealthPath: "/health", Health: func() (int, []byte) { return 200, []byte(`{"total":0}`) }}
 	web := newRig(t, o, limits)
-	nowhere := newRig(t, Options{Routes: NewTable(nil)}, limits)
+	nowhere := newRig(t, Options{Routes: NewTable(nil, nil)}, limits)
 	tests := []struct {
 		rig          *rig
 		method, path string
@@ -216,22 +216,18 @@ func TestTheHeadOfAStreamComesAtOnce(t *testing.T) {
 // and logged all the same.
 func TestUnroutedRequestsAreAccountedFor(t *testing.T) {
 	lines := make(chan string, 2)
-	log := NewAccessLog(AccessCombined, lineWriter(lines))
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- log.Run(ctx) }()
-	r := newRig(t, Options{Routes: NewTable(nil), AccessLog: log}, limits)
+	log, stop := logTo(t, AccessCombined, lineWriter(lines))
+	r := newRig(t, Options{Routes: NewTable(nil, nil), AccessLog: log}, limits)
 	r.do(t, "GET", "/lost", nil)
 	if line := <-lines; !strings.Contains(line, `"GET /lost HTTP/1.1" 404`) {
 		t.Errorf("logged as %s", line)
 	}
-	cancel()
-	if err := <-ended; err != nil {
+	if err := stop(); err != nil {
 		t.Error(err)
 	}
 	want := "# HELP rota_requests_total Requests answered, by class of status; none where the client left first. No service: no route.\n# TYPE rota_requests_total counter\n" +
 		"rota_requests_total{code=\"4xx\",service=\"\"} 1\n"
-	if err := testutil.CollectAndCompare(r.options.Routes, strings.NewReader(want), "rota_requests_total"); err != nil {
+	if err := testutil.CollectAndCompare(r.options().Routes, strings.NewReader(want), "rota_requests_total"); err != nil {
 		t.Error(err)
 	}
 }
@@ -257,16 +253,24 @@ func TestNoUpgradeBehindABody(t *testing.T) {
 // One request's panic is told loudly, and nobody else notices.
 func TestAPanicEndsOneRequest(t *testing.T) {
 	var log bytes.Buffer
-	r := newRig(t, Options{HealthPath: "/health", Health: func() (int, []byte) { panic("a mistake") }}, limits, backend(t, ok("fine")))
-	r.options.Logger = hclog.New(&hclog.LoggerOptions{Output: &log})
-	if response, err := r.client.Get(r.url + "/health"); err == nil {
-		response.Body.Close()
+	r := newRig(t, Options{
+		HealthPath: "/health", Health: func() (int, []byte) { panic("a mistake") },
+		Logger: hclog.New(&hclog.LoggerOptions{Output: &log}),
+	}, limits, backend(t, ok("fine")))
+	if response, _ := r.do(t, "GET", "/health", nil); response.StatusCode != http.StatusInternalServerError {
 		t.Errorf("answered %s", response.Status)
 	}
 	if _, body := r.do(t, "GET", "/", nil); body != "fine" {
 		t.Errorf("the next request gets %q", body)
 	}
+	r.finish(t)
 	if text := log.String(); !strings.Contains(text, "[ERROR] a mistake in rota ended a request") || !strings.Contains(text, "server_test.go") {
 		t.Errorf("told as %q", text)
+	}
+	after := NewTable(nil, r.options().Routes) // as after a reload
+	want := "# HELP rota_panics_total Requests and connections that a mistake in rota has ended.\n" +
+		"# TYPE rota_panics_total counter\nrota_panics_total 1\n"
+	if err := testutil.CollectAndCompare(after, strings.NewReader(want), "rota_panics_total"); err != nil {
+		t.Error(err)
 	}
 }

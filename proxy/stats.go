@@ -28,9 +28,19 @@ type shard struct {
 
 // serviceStats counts the requests of one service. The zero value is ready.
 type serviceStats struct {
-	shards  [shards]shard
-	retries atomic.Uint64
-	faults  [upstream.OwnLimit + 1]atomic.Uint64
+	shards    [shards]shard
+	retries   atomic.Uint64
+	budget    budget
+	circuit   circuit
+	own       atomic.Uint64 // answers of rota's own that tell nothing of the backends
+	cut       atomic.Uint64 // responses that a backend did not end
+	exhausted atomic.Uint64 // retries and hedges that there was no budget for
+
+	watches               watches
+	hedgesWon, hedgesLost atomic.Uint64
+
+	faults [upstream.OwnLimit + 1]atomic.Uint64
+	panics atomic.Uint64 // of all services; counted in what no service gets
 }
 
 // begin counts a request in; the shard it returns counts it out again.
@@ -40,19 +50,22 @@ func (s *serviceStats) begin() *shard {
 	return sh
 }
 
-// used reports whether a request has been answered.
-func (s *serviceStats) used() bool {
+// answered returns how many requests have been answered, or given up.
+func (s *serviceStats) answered() (n uint64) {
 	for i := range s.shards {
 		for class := range s.shards[i].classes {
-			if s.shards[i].classes[class].Load() > 0 {
-				return true
-			}
+			n += s.shards[i].classes[class].Load()
 		}
 	}
-	return false
+	return n
 }
 
-func (s *serviceStats) fault(f upstream.Fault) { s.faults[f].Add(1) }
+// fault counts one, but for none.
+func (s *serviceStats) fault(f upstream.Fault) {
+	if f != upstream.None {
+		s.faults[f].Add(1)
+	}
+}
 
 // end counts a request that took d and was answered with status, 0 where the
 // client went away before.
@@ -79,13 +92,25 @@ var (
 		"Requests under way.", []string{"service"}, nil)
 	retriesDesc = prometheus.NewDesc("rota_retries_total",
 		"Attempts after a request's first.", []string{"service"}, nil)
+	budgetDesc = prometheus.NewDesc("rota_retry_budget",
+		"Attempts beyond those of clients that the backends may be sent by now.", []string{"service"}, nil)
+	exhaustedDesc = prometheus.NewDesc("rota_retry_budget_exhausted_total",
+		"Attempts that were not made since there was no budget for them.", []string{"service"}, nil)
+	hedgesDesc = prometheus.NewDesc("rota_hedges_total",
+		"Requests that went to a second endpoint since the first was silent; won where that answered first.", []string{"service", "result"}, nil)
+	circuitDesc = prometheus.NewDesc("rota_circuit_state",
+		"Whether the circuit lets requests pass: 0 all of them, 1 a few to try, 2 none.", []string{"service"}, nil)
+	rejectionsDesc = prometheus.NewDesc("rota_circuit_rejections_total",
+		"Requests that were turned away, by the limit that was reached.", []string{"service", "reason"}, nil)
 	faultsDesc = prometheus.NewDesc("rota_attempt_faults_total",
 		"Attempts that failed, by the way in which they did.", []string{"service", "fault"}, nil)
+	panicsDesc = prometheus.NewDesc("rota_panics_total",
+		"Requests and connections that a mistake in rota has ended.", nil, nil)
 )
 
 // Describe is part of [prometheus.Collector].
 func (t *Table) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{requestsDesc, durationDesc, inFlightDesc, retriesDesc, faultsDesc} {
+	for _, d := range []*prometheus.Desc{requestsDesc, durationDesc, inFlightDesc, retriesDesc, budgetDesc, exhaustedDesc, hedgesDesc, circuitDesc, rejectionsDesc, faultsDesc, panicsDesc} {
 		out <- d
 	}
 }
@@ -95,9 +120,10 @@ func (t *Table) Collect(out chan<- prometheus.Metric) {
 	for _, s := range t.services {
 		s.collect(out)
 	}
-	if t.unrouted.stats.used() {
+	if t.unrouted.stats.answered() > 0 {
 		t.unrouted.collect(out)
 	}
+	out <- prometheus.MustNewConstMetric(panicsDesc, prometheus.CounterValue, float64(t.unrouted.stats.panics.Load()))
 }
 
 var classes = [...]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}
@@ -122,6 +148,16 @@ func (s *Service) collect(out chan<- prometheus.Metric) {
 	out <- prometheus.MustNewConstHistogram(durationDesc, count, sum, cumulative, s.Name)
 	out <- prometheus.MustNewConstMetric(inFlightDesc, prometheus.GaugeValue, float64(total.inFlight.Load()), s.Name)
 	out <- prometheus.MustNewConstMetric(retriesDesc, prometheus.CounterValue, float64(s.stats.retries.Load()), s.Name)
+	out <- prometheus.MustNewConstMetric(budgetDesc, prometheus.GaugeValue, float64(max(0, s.stats.budget.left.Load()/price)), s.Name)
+	out <- prometheus.MustNewConstMetric(exhaustedDesc, prometheus.CounterValue, float64(s.stats.exhausted.Load()), s.Name)
+	out <- prometheus.MustNewConstMetric(hedgesDesc, prometheus.CounterValue, float64(s.stats.hedgesWon.Load()), s.Name, "won")
+	out <- prometheus.MustNewConstMetric(hedgesDesc, prometheus.CounterValue, float64(s.stats.hedgesLost.Load()), s.Name, "lost")
+	out <- prometheus.MustNewConstMetric(circuitDesc, prometheus.GaugeValue, s.stats.circuit.state(), s.Name)
+	for i, reason := range rejections {
+		if n := s.stats.circuit.rejected[i].Load(); n > 0 {
+			out <- prometheus.MustNewConstMetric(rejectionsDesc, prometheus.CounterValue, float64(n), s.Name, reason.Error())
+		}
+	}
 	for i := range s.stats.faults {
 		if n := s.stats.faults[i].Load(); n > 0 {
 			out <- prometheus.MustNewConstMetric(faultsDesc, prometheus.CounterValue, float64(n), s.Name, upstream.Fault(i).String())

@@ -39,7 +39,7 @@ func shows(t *testing.T, table *Table, metric, samples string) {
 // Every request is counted once, in its class and its bucket, and none is left
 // in flight.
 func TestStats(t *testing.T) {
-	s := &Service{Name: "web"}
+	s := &Service{Name: "web", stats: new(serviceStats)}
 	for _, end := range []struct {
 		status int
 		took   time.Duration
@@ -63,7 +63,7 @@ func TestStats(t *testing.T) {
 	s.stats.fault(upstream.Reset)
 	s.stats.fault(upstream.Reset)
 	s.stats.fault(upstream.OwnLimit)
-	table := NewTable([]Route{{PathPrefix: "/", Service: s}, {PathPrefix: "/idle", Service: &Service{Name: "idle"}}})
+	table := NewTable([]Route{{PathPrefix: "/", Service: s}, {PathPrefix: "/idle", Service: &Service{Name: "idle"}}}, nil)
 
 	shows(t, table, "rota_requests_total", `
 rota_requests_total{code="1xx",service="web"} 1
@@ -88,11 +88,11 @@ rota_attempt_faults_total{fault="reset",service="web"} 2
 }
 
 func TestDurations(t *testing.T) {
-	s := &Service{Name: "web"}
+	s := &Service{Name: "web", stats: new(serviceStats)}
 	for _, took := range []time.Duration{0, time.Millisecond, time.Millisecond + 1, 2 * time.Second, time.Minute, time.Minute + 1} {
 		s.stats.begin().end(200, took)
 	}
-	shows(t, NewTable([]Route{{PathPrefix: "/", Service: s}}), "rota_request_duration_seconds", `
+	shows(t, NewTable([]Route{{PathPrefix: "/", Service: s}}, nil), "rota_request_duration_seconds", `
 rota_request_duration_seconds_bucket{service="web",le="0.001"} 2
 rota_request_duration_seconds_bucket{service="web",le="0.0025"} 3
 rota_request_duration_seconds_bucket{service="web",le="0.005"} 3
@@ -115,11 +115,11 @@ rota_request_duration_seconds_count{service="web"} 6
 }
 
 func TestMetricNames(t *testing.T) {
-	s := &Service{Name: "web"}
+	s := &Service{Name: "web", stats: new(serviceStats)}
 	s.stats.begin().end(200, time.Second)
 	s.stats.fault(upstream.Reset)
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(NewTable([]Route{{PathPrefix: "/", Service: s}}), NewAccessLog(AccessJSON, io.Discard))
+	registry.MustRegister(NewTable([]Route{{PathPrefix: "/", Service: s}}, nil), NewAccessLog(AccessJSON, io.Discard))
 	problems, err := testutil.GatherAndLint(registry)
 	if len(problems) > 0 || err != nil {
 		t.Errorf("%v %v", problems, err)
@@ -148,7 +148,7 @@ func TestRequestsAreCounted(t *testing.T) {
 	r.do(t, "POST", "/abort", nil)
 	r.finish(t)
 	attempts, failures := uint64(0), uint64(0)
-	for _, m := range r.service.Duty.Pool().Members() {
+	for m := range r.service.Duty.Pool().Members() {
 		a, f := m.Endpoint.Totals()
 		attempts, failures = attempts+a, failures+f
 	}
@@ -156,16 +156,16 @@ func TestRequestsAreCounted(t *testing.T) {
 	if attempts != 5+retries || failures != retries+1 || retries == 0 {
 		t.Errorf("5 requests took %d attempts, %d failed, %d retried", attempts, failures, retries)
 	}
-	shows(t, r.options.Routes, "rota_requests_total", `
+	shows(t, r.options().Routes, "rota_requests_total", `
 rota_requests_total{code="2xx",service="web"} 3
 rota_requests_total{code="4xx",service="web"} 1
 rota_requests_total{code="5xx",service="web"} 1
 `)
-	shows(t, r.options.Routes, "rota_attempt_faults_total", fmt.Sprintf(`
+	shows(t, r.options().Routes, "rota_attempt_faults_total", fmt.Sprintf(`
 rota_attempt_faults_total{fault="reset",service="web"} 1
 rota_attempt_faults_total{fault="unreachable",service="web"} %d
 `, retries))
-	shows(t, r.options.Routes, "rota_requests_in_flight", `
+	shows(t, r.options().Routes, "rota_requests_in_flight", `
 rota_requests_in_flight{service="web"} 0
 `)
 }
@@ -181,11 +181,11 @@ func TestARequestInFlight(t *testing.T) {
 	c := r.dial(t)
 	c.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	<-arrived
-	shows(t, r.options.Routes, "rota_requests_in_flight", "rota_requests_in_flight{service=\"web\"} 1\n")
+	shows(t, r.options().Routes, "rota_requests_in_flight", "rota_requests_in_flight{service=\"web\"} 1\n")
 	c.Close()
 	r.finish(t)
-	shows(t, r.options.Routes, "rota_requests_in_flight", "rota_requests_in_flight{service=\"web\"} 0\n")
-	shows(t, r.options.Routes, "rota_requests_total", "rota_requests_total{code=\"none\",service=\"web\"} 1\n")
-	shows(t, r.options.Routes, "rota_attempt_faults_total", "rota_attempt_faults_total{fault=\"client_gone\",service=\"web\"} 1\n")
+	shows(t, r.options().Routes, "rota_requests_in_flight", "rota_requests_in_flight{service=\"web\"} 0\n")
+	shows(t, r.options().Routes, "rota_requests_total", "rota_requests_total{code=\"none\",service=\"web\"} 1\n")
+	shows(t, r.options().Routes, "rota_attempt_faults_total", "rota_attempt_faults_total{fault=\"client_gone\",service=\"web\"} 1\n")
 	r.blameless(t)
 }

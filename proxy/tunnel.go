@@ -1,69 +1,82 @@
 package proxy
 
 import (
-	"bufio"
-	"context"
 	"errors"
-	"fmt"
 	"io"
-	"net"
-	"net/http"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/rota-lb/rota/http1"
+	"github.com/rota-lb/rota/socket"
 	"github.com/rota-lb/rota/upstream"
 )
 
-var (
-	errUnasked  = errors.New("the backend changes to a protocol that nobody asked for")
-	errStopping = errors.New("rota is stopping")
-)
+var errUnasked = errors.New("the backend changes to a protocol that nobody asked for")
+
+// tunnelProbes is how often a tunnel is probed that is silent: nothing else
+// would tell of an end that is gone.
+const tunnelProbes = 30 * time.Second
 
 // tunnel joins the client with the backend after a 101, byte for byte, until
-// either of them ends (RFC 9110 §7.8).
+// the backend or both of them have ended (RFC 9110 §7.8).
 func (x *exchange) tunnel() Result {
-	backend, ok := x.in.Body.(io.ReadWriteCloser)
-	if asked := upgrade(x.out.Header); !ok || asked == "" || !x.in.Header.HasToken("Upgrade", asked) {
+	if asked := x.req.Upgrade; asked == "" || x.req.Framing != http1.NoBody || !strings.EqualFold(x.res.Upgrade, asked) {
+		_ = x.endUpload()
+		x.dropBackend()
 		return Result{Fault: upstream.Malformed, Sent: true, Err: errUnasked}
 	}
-	if !x.server.beginTunnel() {
-		return x.clientFailed(errStopping)
+	x.status, x.started, x.over = x.res.Status, true, true
+	to := x.reply(http1.NoBody, 0)
+	x.head = appendResponse(x.head[:0], &x.res, &to)
+	client, backend := x.conn.Conn, x.backend.Conn
+	x.conn.watched.Store(false) // both ends are read from
+	x.conn.Share()
+	for _, end := range [...]*socket.Conn{client, backend} {
+		end.LimitRead(0)
+		_ = end.KeepAlive(tunnelProbes) // without it an end that is gone is noticed later
 	}
-	defer x.server.tunnels.Done()
-	conn, buffered, err := x.control.Hijack()
-	if err != nil {
-		return x.clientFailed(err)
-	}
-	defer conn.Close()
-	stop := context.AfterFunc(x.server.closing, func() {
-		conn.Close()
-		backend.Close()
-	})
-	defer stop()
-	x.status = http.StatusSwitchingProtocols
-	if err := x.switchProtocols(conn, buffered.Writer); err != nil {
-		return x.clientFailed(err)
-	}
-
+	early := x.in.Bytes()[x.size:]
 	var up sync.WaitGroup
 	up.Go(func() {
-		_, _ = io.Copy(backend, buffered) // either end may just stop
-		backend.Close()
+		defer x.conn.server.rescue(backend.Interrupt)
+		_, err := backend.Write(early)
+		if err == nil {
+			_, err = pipe(backend, client)
+		}
+		if err != nil || backend.CloseWrite() != nil {
+			backend.Interrupt()
+		} // else the backend may have more to say
 	})
-	x.written, _ = io.Copy(conn, backend)
-	conn.Close()
+	if _, err := client.WriteBoth(x.head, x.out.Bytes()); err == nil {
+		n, _ := pipe(client, backend) // either end may just stop
+		x.written = int64(x.out.Len()) + n
+	}
+	_ = client.CloseWrite()
+	client.EndRead()
+	backend.Interrupt()
 	up.Wait()
-	return Result{Status: x.status, Started: true}
+	x.dropBackend()
+	return Result{Status: x.status, Sent: true, Started: true}
 }
 
-func (x *exchange) switchProtocols(conn net.Conn, w *bufio.Writer) error {
-	if err := conn.SetReadDeadline(time.Time{}); err != nil {
-		return err
+// pipe copies all that comes from one end to the other, and returns how many
+// bytes it was.
+func pipe(to, from *socket.Conn) (n int64, err error) {
+	var buffer socket.Buffer
+	defer buffer.Release()
+	for {
+		err := from.ReadInto(&buffer)
+		if err == io.EOF {
+			return n, nil
+		}
+		if err == nil {
+			_, err = to.Write(buffer.Bytes())
+		}
+		if err != nil {
+			return n, err
+		}
+		n += int64(buffer.Len())
+		buffer.Empty()
 	}
-	fmt.Fprintf(w, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n", x.in.Header.Get("Upgrade"))
-	for _, f := range endToEndFields(x.in.Header) {
-		fmt.Fprintf(w, "%s: %s\r\n", f.Name, f.Value)
-	}
-	fmt.Fprint(w, "\r\n")
-	return w.Flush()
 }

@@ -22,11 +22,13 @@ import (
 const (
 	readme       = "README.md"
 	architecture = "ARCHITECTURE.md"
+	faults       = "docs/faults.md"
 )
 
 var (
 	metric     = regexp.MustCompile(`\brota_[a-z_]*[a-z]\b`)
 	makeTarget = regexp.MustCompile(`(?m)^([a-z][a-z-]*):`)
+	testName   = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
 	beside     = regexp.MustCompile(`^(bench|examples|internal|scripts|test)(/|$)`)
 )
 
@@ -114,11 +116,11 @@ func TestDocumentedStates(t *testing.T) {
 			t.Errorf("%s: the reason %s leads to %q, which is no state", architecture, row[0], row[2])
 		}
 	}
-	var faults []string
+	var names []string
 	for f := upstream.None + 1; f <= upstream.OwnLimit; f++ {
-		faults = append(faults, f.String())
+		names = append(names, f.String())
 	}
-	for _, wrong := range differences(doc.firsts("## Faults"), faults) {
+	for _, wrong := range differences(doc.firsts("## Faults"), names) {
 		t.Errorf("%s, Faults: %s", architecture, wrong)
 	}
 }
@@ -148,6 +150,34 @@ func TestDocumentedRooms(t *testing.T) {
 	}
 }
 
+// What is said to be held by tests is: each row names some, and they are there.
+func TestDocumentedFaults(t *testing.T) {
+	var real []string
+	for _, p := range filesNamed(t, "_test.go") {
+		for _, m := range testName.FindAllStringSubmatch(string(readDocument(t, p)), -1) {
+			real = append(real, m[1])
+		}
+	}
+	doc := readDocument(t, faults)
+	for _, heading := range []string{"## Clients", "## Backends", "## Consul", "## Operations"} {
+		rows := doc.table(heading)
+		if len(rows) == 0 {
+			t.Errorf("%s, %s: no rows", faults, heading)
+		}
+		for _, row := range rows {
+			if len(row) != 4 {
+				t.Errorf("%s: row %s has %d cells", faults, row[0], len(row))
+				continue
+			}
+			for name := range strings.FieldsSeq(row[3]) {
+				if !slices.Contains(real, name) {
+					t.Errorf("%s: row %s names %s, which is no test", faults, row[0], name)
+				}
+			}
+		}
+	}
+}
+
 func TestDocumentedUsage(t *testing.T) {
 	usage := constants(t, "cmd/rota", func(spec *ast.ValueSpec) bool { return spec.Names[0].Name == "usage" })
 	if len(usage) != 1 || !slices.Contains(readDocument(t, readme).blocks(""), usage[0]) {
@@ -160,18 +190,18 @@ type documented struct{ now time.Time }
 
 func (d documented) View() pool.View {
 	busy := balancer.NewEndpoint("web-1", "10.0.0.1:8081", nil)
-	turns := balancer.NewPool(balancer.RoundRobin, []balancer.Member{{Endpoint: busy, Weight: 1}}, new(balancer.Turn))
+	turns := balancer.NewPool(balancer.RoundRobin, balancer.NewMembers(balancer.Member{Endpoint: busy, Weight: 1}), new(balancer.Turn))
 	for range 3 {
 		turns.Pick(nil)
 	}
 	return pool.View{
 		Service: "web", Source: "consul", News: pool.News{Heard: d.now.Add(-1200 * time.Millisecond)},
-		Endpoints: []*pool.Endpoint{
-			{ID: "dc1/node-1/web-1", Name: "web-1", Address: busy.Address(), Weight: 1, State: pool.Serving, Live: busy},
-			{ID: "dc1/node-2/web-2", Name: "web-2", Address: "10.0.0.2:8081", Weight: 1, State: pool.Ejected,
+		Endpoints: balancer.NewList(
+			&pool.Endpoint{ID: "dc1/node-1/web-1", Name: "web-1", Address: busy.Address(), Weight: 1, State: pool.Serving, Live: busy},
+			&pool.Endpoint{ID: "dc1/node-2/web-2", Name: "web-2", Address: "10.0.0.2:8081", Weight: 1, State: pool.Ejected,
 				Reasons: []pool.Reason{pool.CheckFailed}, LastError: "connection refused",
 				Live: balancer.NewEndpoint("web-2", "10.0.0.2:8081", nil)},
-		},
+		),
 	}
 }
 

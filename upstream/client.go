@@ -1,21 +1,18 @@
 // Package upstream holds the connections to the backends of a service: it
-// dials, reuses and closes them, and tells exactly how far a request that
-// failed had got. It knows a backend by its address alone.
+// dials, keeps, lends and closes them, and names the ways in which they fail.
+// It knows a backend by its address alone.
 package upstream
 
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
-	"net/http"
-	"net/http/httptrace"
-	"net/url"
-	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
-	"github.com/rota-lb/rota/http1"
+	"github.com/rota-lb/rota/socket"
 )
 
 // Options limit how long a backend may make no progress.
@@ -23,193 +20,144 @@ type Options struct {
 	Connect  time.Duration // for a connection to stand
 	Response time.Duration // from the end of the request to the head of the response
 	Stall    time.Duration // between two bytes of a body, either way
+	MaxConns int           // to one backend, unused ones included; 0 is no limit
+	Clock    *socket.Clock // that ends waits; it must run
 }
 
-// idleTimeout is how long an unused connection is kept. Most servers close
-// theirs after a minute or more, and it is better to be the one who closes.
-const idleTimeout = 30 * time.Second
-
-// maxIdle is how many unused connections are kept for one backend.
-const maxIdle = 1024
-
-// maxResponseHead limits the head of a response, in bytes.
-const maxResponseHead = 256 << 10
-
-// Request is one request as a backend is to get it.
-type Request struct {
-	Method string
-	Target string // origin-form: path and query (RFC 9112 §3.2.1)
-	Host   string
-	Header http1.Header // end-to-end fields; framing is up to the client
-	Body   io.Reader    // nil without one
-	Length int64        // of Body; -1 when unknown
-	// Trailer returns the request's trailers once Body has been read; nil
-	// without any.
-	Trailer http.Header
-	// Informational, which may be nil, is told of each 1xx response but 100 and
-	// 101, one at a time and not after Send has returned.
-	Informational func(status int, h http1.Header)
-}
-
-// Response is a response whose head has arrived.
-type Response struct {
-	Status int
-	Header http1.Header
-	Length int64 // of Body; -1 when unknown
-	// Body must be closed. Its read errors are of type [*Error]. After a 101
-	// it is an [io.ReadWriteCloser], the tunnel.
-	Body io.ReadCloser
-	// Trailer is filled once Body has been read to its end.
-	Trailer http.Header
-}
-
-// Client sends requests to the backends of one service. It is safe for
+// Client keeps the connections to the backends of one service. It is safe for
 // concurrent use.
 type Client struct {
-	options    Options
-	transports sync.Map // address → *http.Transport
+	Options
+	dialer net.Dialer
+	*store // shared by all clients of the service
 }
 
-var errStatus = errors.New("a status below 100")
+// store is where connections are kept.
+type store struct {
+	clock  *socket.Clock
+	shelfs sync.Map // address → *shelf
+	closed atomic.Bool
+	stop   func() // the sweeps
+}
 
 // New returns a client without connections.
-func New(o Options) *Client { return &Client{options: o} }
-
-// Leave closes the unused connections to an address that serves no more.
-func (c *Client) Leave(address string) {
-	if t, ok := c.transports.LoadAndDelete(address); ok {
-		t.(*http.Transport).CloseIdleConnections()
-	}
+func New(o Options) *Client {
+	s := &store{clock: o.Clock}
+	s.stop = o.Clock.Watch(s.sweep)
+	return newClient(o, s)
 }
 
-// Close closes all unused connections.
-func (c *Client) Close() {
-	c.transports.Range(func(address, _ any) bool {
-		c.Leave(address.(string))
+func newClient(o Options, s *store) *Client {
+	return &Client{Options: o, store: s, dialer: net.Dialer{
+		Timeout: o.Connect,
+		// A backend that is gone is noticed by its silence, sooner than by
+		// probes of the kernel's.
+		KeepAlive: -1,
+	}}
+}
+
+// With returns a client that goes by other options and has the same
+// connections, those to come included. The clock must be the same, too. Either
+// may be closed, for both.
+func (c *Client) With(o Options) *Client { return newClient(o, c.store) }
+
+func (all *store) sweep(now time.Duration) {
+	limit := idleTimeout
+	if all.clock.IsShort() {
+		limit = shortIdleTimeout
+	}
+	all.shelfs.Range(func(_, s any) bool {
+		s.(*shelf).sweep(now, limit)
 		return true
 	})
 }
 
-// transport returns the one that holds the connections to address. One for
-// each, because only a whole transport can be told to close what it holds.
-func (c *Client) transport(address string) *http.Transport {
-	if t, ok := c.transports.Load(address); ok {
-		return t.(*http.Transport)
+// Idle returns the unused connection to address that was used last, nil where
+// there is none. The connection is then the caller's. With sure, none comes that
+// the backend might be about to close.
+func (c *Client) Idle(address string, sure bool) *Conn {
+	s, ok := c.shelfs.Load(address)
+	if !ok {
+		return nil
 	}
-	dialer := &net.Dialer{Timeout: c.options.Connect}
-	t, _ := c.transports.LoadOrStore(address, &http.Transport{
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := dialer.DialContext(ctx, network, address)
-			if err != nil {
-				return nil, &Error{Fault: dialFault(err), Err: err}
-			}
-			return newConn(conn, c.options.Stall), nil
-		},
-		DisableCompression:     true, // what the client asked for is what it gets
-		MaxIdleConnsPerHost:    maxIdle,
-		IdleConnTimeout:        idleTimeout,
-		ResponseHeaderTimeout:  c.options.Response,
-		ExpectContinueTimeout:  time.Second,
-		MaxResponseHeaderBytes: maxResponseHead,
-	})
-	return t.(*http.Transport)
+	conn := s.(*shelf).take(c.Clock.Now(), sure)
+	if conn != nil {
+		conn.SetStall(c.Stall) // it may be of a client with another one
+	}
+	return conn
 }
 
-// Send sends the request to the backend at address and returns once the head
-// of its response is here. An error is of type [*Error]. The exchange ends with
-// ctx.
-func (c *Client) Send(ctx context.Context, address string, r *Request) (*Response, error) {
-	var sent sentBytes
-	var body *attemptBody
-	hints := informer{tell: r.Informational}
-	defer hints.end()
-	ctx, cancel := context.WithCancel(ctx)
-	out := (&http.Request{
-		Method: r.Method, URL: target(address, r.Target), Host: r.Host,
-		ProtoMajor: 1, ProtoMinor: 1, // or an Expect would not be waited for
-		Header: toMap(r.Header), Trailer: r.Trailer, ContentLength: r.Length,
-	}).WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: sent.gotConn, Got1xxResponse: hints.got,
-	}))
-	if r.Body != nil {
-		body = &attemptBody{source: r.Body}
-		out.Body = body
+// Dial makes a new connection to address, which is the caller's. An error is of
+// type [*Error]. ctx ends only the attempt to connect.
+func (c *Client) Dial(ctx context.Context, address string) (*Conn, error) {
+	shelf := c.shelf(address) // one that is left meanwhile takes nothing back
+	if n := shelf.open.Add(1); c.MaxConns > 0 && n > int64(c.MaxConns) {
+		shelf.open.Add(-1)
+		return nil, &Error{Fault: Limited, Err: ErrMaxConnections}
 	}
-	in, err := c.transport(address).RoundTrip(out)
-	if err == nil && in.StatusCode < 100 { // net/http lets it pass
-		in.Body.Close()
-		err = errStatus
-	}
+	plain, err := c.dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
-		failure := classify(err, ctx.Err() != nil)
-		failure.Sent = sent.any()
-		if failure.Fault == Malformed && (!failure.Sent || sent.ended()) {
-			failure.Fault = Reset // nothing asked for, or half a line, is not a bad answer
-		}
-		if body != nil {
-			body.settle(failure)
-		}
-		cancel()
-		return nil, failure
+		shelf.open.Add(-1)
 	}
-	return &Response{
-		Status: in.StatusCode, Header: fromMap(in.Header), Length: in.ContentLength, Trailer: in.Trailer,
-		Body: newResponseBody(in.Body, c.options.Stall, cancel),
-	}, nil
-}
-
-func classify(err error, gone bool) *Error {
-	var dial *Error
 	switch {
-	case gone:
-		return &Error{Fault: ClientGone, Err: err}
-	case errors.As(err, &dial):
-		return &Error{Fault: dial.Fault, Err: dial.Err}
+	case err == nil:
+	case ctx.Err() != nil:
+		return nil, &Error{Fault: ClientGone, Err: err}
 	default:
-		return &Error{Fault: exchangeFault(err), Err: err}
-	}
-}
-
-// target returns the URL that makes net/http send the target byte for byte.
-// The one exception: where it begins with two slashes, net/http would take them
-// for an authority, and as a path it escapes what no URI may contain.
-func target(address, t string) *url.URL {
-	if !strings.HasPrefix(t, "//") {
-		return &url.URL{Scheme: "http", Host: address, Opaque: t}
-	}
-	path, query, found := strings.Cut(t, "?")
-	u := &url.URL{Scheme: "http", Host: address, Path: path, RawQuery: query, ForceQuery: found}
-	if p, err := url.PathUnescape(path); err == nil {
-		u.Path, u.RawPath = p, path
-	}
-	return u
-}
-
-func toMap(h http1.Header) http.Header {
-	m := make(http.Header, len(h)+1)
-	for _, f := range h {
-		switch name := http.CanonicalHeaderKey(f.Name); name {
-		case "Idempotency-Key", "X-Idempotency-Key":
-			// net/http takes these for leave to send a POST twice. In lower
-			// case it does not see them, and names mean the same in any.
-			name = strings.ToLower(name)
-			m[name] = append(m[name], f.Value)
-		default:
-			m[name] = append(m[name], f.Value)
+		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+			c.Clock.Short()
 		}
+		return nil, &Error{Fault: dialFault(err), Err: err}
 	}
-	if _, ok := m["User-Agent"]; !ok {
-		m["User-Agent"] = nil // or net/http would put in its own
-	}
-	return m
+	conn := &Conn{shelf: shelf}
+	conn.Conn = socket.New(plain, c.Clock, c.Stall)
+	shelf.lend(conn)
+	return conn, nil
 }
 
-func fromMap(m http.Header) http1.Header {
-	h := make(http1.Header, 0, len(m))
-	for name, values := range m {
-		for _, v := range values {
-			h = append(h, http1.Field{Name: name, Value: v})
-		}
+// Drain closes the unused connections to an address that is to get no more
+// requests, and those in use once they are given back. It may get some again.
+func (all *store) Drain(address string) {
+	if s, ok := all.shelfs.Load(address); ok {
+		s.(*shelf).drain()
 	}
-	return h
+}
+
+// Cut ends the waits on all connections to an address that are in use, and with
+// them what they are used for. It returns how many there were.
+func (all *store) Cut(address string) int {
+	if s, ok := all.shelfs.Load(address); ok {
+		return s.(*shelf).cut()
+	}
+	return 0
+}
+
+// Leave closes the unused connections to an address that serves no more, and
+// those in use once they are given back.
+func (all *store) Leave(address string) {
+	if s, ok := all.shelfs.LoadAndDelete(address); ok {
+		s.(*shelf).close()
+	}
+}
+
+// Close closes all unused connections. Those of requests that are still under
+// way are closed when they are given back.
+func (all *store) Close() {
+	all.closed.Store(true)
+	all.stop()
+	all.shelfs.Range(func(address, _ any) bool {
+		all.Leave(address.(string))
+		return true
+	})
+}
+
+func (all *store) shelf(address string) *shelf {
+	if s, ok := all.shelfs.Load(address); ok {
+		return s.(*shelf)
+	}
+	s, _ := all.shelfs.LoadOrStore(address, new(shelf))
+	if all.closed.Load() {
+		s.(*shelf).close()
+	}
+	return s.(*shelf)
 }

@@ -1,11 +1,7 @@
 package upstream
 
 import (
-	"context"
 	"errors"
-	"io"
-	"net"
-	"os"
 	"syscall"
 )
 
@@ -35,6 +31,10 @@ const (
 	// ClientBody: the body of the request ended before its end, or is not in the
 	// format that its head announced.
 	ClientBody
+	// Expired: the request as a whole took longer than it may.
+	Expired
+	// Limited: a limit of the configuration's is reached.
+	Limited
 	// OwnLimit: this process is out of descriptors, ports or memory.
 	OwnLimit
 )
@@ -43,19 +43,18 @@ const (
 func (f Fault) String() string {
 	return [...]string{
 		"none", "unreachable", "connect_timeout", "reset", "late", "stalled", "malformed",
-		"client_gone", "client_stalled", "client_body", "own_limit",
+		"client_gone", "client_stalled", "client_body", "expired", "limited", "own_limit",
 	}[f]
 }
 
-// Error is a failed attempt: how it failed and how far it had got.
+// ErrMaxConnections explains [Limited] where a backend has all the connections
+// that it may have.
+var ErrMaxConnections = errors.New("endpoint_max_connections")
+
+// Error is a failure with the way in which it is one.
 type Error struct {
 	Fault Fault
-	// Sent is whether any byte of the request may have reached the backend.
-	Sent bool
-	// Touched is whether any byte of the request's body was taken from its
-	// reader, so that it can't be sent again.
-	Touched bool
-	Err     error
+	Err   error
 }
 
 func (e *Error) Error() string { return e.Fault.String() + ": " + e.Err.Error() }
@@ -76,33 +75,22 @@ func dialFault(err error) Fault {
 	}
 }
 
-// exchangeFault tells what went wrong on a connection that stood.
-func exchangeFault(err error) Fault {
-	var network *net.OpError
+// FaultOf tells what went wrong on a connection that stood, where waiting too
+// long is the fault late.
+func FaultOf(err error, late Fault) Fault {
 	switch {
 	case OutOfResources(err):
 		return OwnLimit
-	case errors.Is(err, os.ErrDeadlineExceeded): // of a write: nothing else has one
-		return Stalled
 	case isTimeout(err):
-		return Late
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &network),
-		errors.Is(err, net.ErrClosed), errors.Is(err, context.Canceled), isServerClosed(err):
-		return Reset
+		return late
 	default:
-		return Malformed
+		return Reset
 	}
-}
-
-// isServerClosed recognises the one error of net/http that wraps nothing: the
-// backend closed a reused connection before the request was written.
-func isServerClosed(err error) bool {
-	return err.Error() == "http: server closed idle connection"
 }
 
 func isTimeout(err error) bool {
 	var t interface{ Timeout() bool }
-	return errors.As(err, &t) && t.Timeout() || errors.Is(err, os.ErrDeadlineExceeded)
+	return errors.As(err, &t) && t.Timeout()
 }
 
 // OutOfResources reports whether err says that this process, not its peer, is

@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +13,7 @@ import (
 
 func TestNamesOfFaults(t *testing.T) {
 	want := []string{"none", "unreachable", "connect_timeout", "reset", "late", "stalled", "malformed",
-		"client_gone", "client_stalled", "client_body", "own_limit"}
+		"client_gone", "client_stalled", "client_body", "expired", "limited", "own_limit"}
 	for f := None; f <= OwnLimit; f++ {
 		if got := f.String(); got != want[f] {
 			t.Errorf("fault %d is %s, want %s", f, got, want[f])
@@ -63,13 +62,10 @@ func TestWhoseFaultItIs(t *testing.T) {
 		{&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host"}}, false, Unreachable, Reset},
 		{&net.OpError{Op: "dial", Err: timeout{}}, false, ConnectTimeout, Late},
 		{dialing(syscall.ETIMEDOUT), false, ConnectTimeout, Late},
-		{&net.OpError{Op: "write", Err: os.ErrDeadlineExceeded}, false, ConnectTimeout, Stalled},
+		{&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, false, ConnectTimeout, Late},
 		{timeout{}, false, ConnectTimeout, Late},
-		{fmt.Errorf("reading: %w", io.ErrUnexpectedEOF), false, Unreachable, Reset},
+		{io.EOF, false, Unreachable, Reset},
 		{net.ErrClosed, false, Unreachable, Reset},
-		{context.Canceled, false, Unreachable, Reset},
-		{errors.New("http: server closed idle connection"), false, Unreachable, Reset},
-		{errors.New("malformed HTTP response"), false, Unreachable, Malformed},
 	}
 	for _, tt := range tests {
 		if got := OutOfResources(tt.err); got != tt.own {
@@ -78,7 +74,7 @@ func TestWhoseFaultItIs(t *testing.T) {
 		if got := dialFault(tt.err); got != tt.dial {
 			t.Errorf("%v: dialing is %s, want %s", tt.err, got, tt.dial)
 		}
-		if got := exchangeFault(tt.err); got != tt.exchange {
+		if got := FaultOf(tt.err, Late); got != tt.exchange {
 			t.Errorf("%v: the exchange is %s, want %s", tt.err, got, tt.exchange)
 		}
 	}

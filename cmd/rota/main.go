@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rota-lb/rota/config"
+	"github.com/rota-lb/rota/socket"
 )
 
 // version is set at build time: -ldflags "-X main.version=1.2.3".
@@ -29,7 +30,9 @@ const (
 const usage = `rota is a load balancer that always knows who is on duty.
 
 Usage:
-  rota [run] [--config FILE]        serve until SIGTERM or SIGINT
+  rota [run] [--config FILE]        serve until SIGTERM or SIGINT; SIGHUP reloads,
+                                    SIGUSR2 hands over to the program anew
+  rota reload [--admin ADDR]        have the rota at ADDR take its file anew
   rota validate [--config FILE]     check a configuration and say what is wrong
   rota healthcheck [--admin ADDR]   exit 0 when the rota at ADDR is ready
   rota version                      print the version
@@ -56,6 +59,9 @@ func command(args []string, stdout, stderr io.Writer) int {
 	case "validate":
 		file := flags.String("config", "config.hcl", "configuration `file`")
 		action = func() int { return validate(*file, stdout, stderr) }
+	case "reload":
+		address := flags.String("admin", "127.0.0.1:9080", "`address` of the admin listener")
+		action = func() int { return reload(*address, stdout, stderr) }
 	case "healthcheck":
 		address := flags.String("admin", "127.0.0.1:9080", "`address` of the admin listener")
 		action = func() int { return healthcheck(*address, stderr) }
@@ -80,26 +86,34 @@ func command(args []string, stdout, stderr io.Writer) int {
 }
 
 func run(file string, stderr io.Writer) int {
+	// Before anything else, since such a signal ends a process that does not
+	// expect it.
+	orders := make(chan os.Signal, 8)
+	signal.Notify(orders, orderSignals...)
+	defer signal.Stop(orders)
+	h, err := inherit()
+	if err != nil {
+		fmt.Fprintln(stderr, "rota:", err)
+		return exitFailed
+	}
 	c, err := config.Load(file)
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return exitFailed
 	}
-	logger := newLogger(c.Log, stderr)
+	logger := newLogs(c.Log, stderr)
 	adoptStandardLog(logger)
+	tellLimits(socket.Descriptors(), logger)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 
-	p, err := wire(ctx, c, logger)
+	p, err := wire(ctx, file, c, logger, h)
 	if err != nil {
 		fmt.Fprintln(stderr, "rota:", err)
 		return exitFailed
 	}
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
-	if err := p.run(ctx, hangups); err != nil {
+	if err := p.run(ctx, orders); err != nil {
 		logger.Error("stopped", "error", err)
 		return exitFailed
 	}

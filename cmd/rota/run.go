@@ -3,10 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"sync"
-	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,194 +19,111 @@ const startGrace = 2 * time.Second
 // is left of the access log, an answer of the admin listener.
 const grace = time.Second
 
-// phase is where in its life a program is.
-type phase struct{ atomic.Int32 }
-
-const (
-	starting int32 = iota
-	serving
-	stopping
-)
-
 // run serves until ctx is done or an address fails. It stops in the order in
 // which things need each other: listeners first, then, when no request is
 // under way, what feeds them, and last the admin listener, which tells of it.
-func (p *program) run(ctx context.Context, hangups <-chan os.Signal) error {
+func (p *program) run(ctx context.Context, orders <-chan os.Signal) error {
 	// What requests need must outlive the order to stop.
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
-	var background sync.WaitGroup
-	p.startWork(work, &background)
-	background.Go(func() { p.refuseReload(work, hangups) })
+	ctx, p.stop = context.WithCancel(ctx)
+	defer p.stop()
+	p.work = work
+	p.serving, ctx = errgroup.WithContext(ctx)
+	p.background.Go(func() { p.clock.Run(work) })
+	p.background.Go(func() { p.runAccessLog(work) })
 
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	var admin errgroup.Group
-	if p.admin != nil {
-		admin.Go(func() error {
-			defer stop() // without it nobody sees what goes on
-			return p.admin.Serve()
-		})
-		p.logger.Info("admin listening", "address", p.admin.Addr().String())
+	patience, cancel := p.patience(ctx)
+	p.enter(ctx, patience, new(stage), p.stage.Load())
+	cancel()
+	if handedOver := p.obey(ctx, orders); handedOver {
+		// From now on it is the other's to answer there.
+		if admin := p.stage.Load().admin; admin != nil {
+			shutAdmin(ctx, admin)
+		}
 	}
-	err := p.serve(ctx)
+	p.drain(ctx)
+	err := p.serving.Wait()
 
 	stopWork()
-	background.Wait()
+	p.background.Wait()
 	p.closeIdle()
-	if p.admin != nil {
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
-		defer cancel()
-		p.admin.Shutdown(last)
-		err = errors.Join(err, admin.Wait())
+	if admin := p.stage.Load().admin; admin != nil {
+		shutAdmin(ctx, admin)
 	}
-	return err
+	return errors.Join(err, p.admins.Wait())
 }
 
-func (p *program) startWork(ctx context.Context, all *sync.WaitGroup) {
-	for _, s := range p.services {
-		all.Go(func() { s.pool.Run(ctx) })
-		all.Go(func() { s.source.Run(ctx, s.pool.Apply) })
-	}
-	if p.accessLog != nil {
-		all.Go(func() { p.runAccessLog(ctx) })
+// obey carries out orders until ctx is done, or another process has taken over,
+// and reports which. It tells when the program is ready.
+func (p *program) obey(ctx context.Context, orders <-chan os.Signal) (handedOver bool) {
+	defer close(p.deaf)
+	for {
+		unready := p.stage.Load().unready()
+		if unready == nil && p.phase.CompareAndSwap(starting, serving) {
+			p.logger.Info("ready")
+			p.heritage.tellReady()
+			p.notify("READY=1")
+		}
+		select {
+		case <-unready:
+		case order := <-orders:
+			if order == syscall.SIGHUP {
+				_, _ = p.reload(ctx) // the log tells
+			} else if p.upgrade(ctx) {
+				return true
+			}
+		case answer := <-p.reloads:
+			report, err := p.reload(ctx)
+			answer <- reloaded{report, err}
+		case <-ctx.Done():
+			p.notify("STOPPING=1")
+			return false
+		}
 	}
 }
 
 // runAccessLog returns soon after ctx is done, even where whoever should take
 // the lines does not.
 func (p *program) runAccessLog(ctx context.Context) {
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
 	var log sync.WaitGroup // not waited for: a write that hangs can't be ended
-	log.Go(func() { ended <- p.accessLog.Run(ctx) })
-	select {
-	case err := <-ended:
-		p.logLost(err)
-		return
-	case <-ctx.Done():
-	}
+	log.Go(func() {
+		defer close(ended)
+		p.accessLog.Run(ctx, func(err error) {
+			p.logger.Error("the access log loses lines until it can be written to again", "error", err)
+		})
+	})
+	<-ctx.Done()
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	select {
-	case err := <-ended:
-		p.logLost(err)
+	case <-ended:
 	case <-timer.C:
 		p.logger.Error("the access log lost lines: nobody takes them")
 	}
 }
 
-func (p *program) logLost(err error) {
-	if err != nil {
-		p.logger.Error("the access log lost lines", "error", err)
-	}
-}
-
-// serve runs the listeners until ctx is done, then drains them.
-func (p *program) serve(ctx context.Context) error {
-	all, ctx := errgroup.WithContext(ctx)
-	p.awaitServices(ctx, startGrace)
-	for _, l := range p.listeners {
-		all.Go(func() error {
-			if err := l.server.Serve(); err != nil {
-				return fmt.Errorf("listen %q: %w", l.name, err)
-			}
-			return nil
-		})
-		p.logger.Info("listening", "listener", l.name, "address", l.server.Addr().String())
-	}
-	all.Go(func() error {
-		if p.awaitServices(ctx, 0) {
-			p.phase.Store(serving)
-			p.logger.Info("ready")
-		}
-		<-ctx.Done()
-		return p.drain(ctx)
-	})
-	return all.Wait()
-}
-
 // drain lets the requests under way finish.
-func (p *program) drain(ctx context.Context) error {
+func (p *program) drain(ctx context.Context) {
+	s := p.stage.Load()
+	limit := s.config.ShutdownTimeout
 	p.phase.Store(stopping)
-	p.logger.Info("stopping: no new connections, requests under way finish", "timeout", p.shutdown)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.shutdown)
-	defer cancel()
-	var all errgroup.Group
-	for _, l := range p.listeners {
-		all.Go(func() error {
-			if err := l.server.Shutdown(ctx); err != nil {
-				p.logger.Warn("requests were cut off at shutdown_timeout", "listener", l.name, "error", err)
-			}
-			return nil
-		})
-	}
-	return all.Wait()
-}
-
-// awaitServices waits until discovery has told of each service, ctx is done, or
-// the limit is over (0: there is none), and reports whether it has.
-func (p *program) awaitServices(ctx context.Context, limit time.Duration) bool {
-	if limit > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, limit)
-		defer cancel()
-	}
-	for _, s := range p.services {
-		select {
-		case <-s.pool.Ready():
-		case <-ctx.Done():
-			return false
-		}
-	}
-	return true
-}
-
-// waiting says what keeps the program from being ready.
-func (p *program) waiting() []string {
-	switch p.phase.Load() {
-	case serving:
-		return nil
-	case stopping:
-		return []string{"stopping"}
-	}
-	reasons := []string{"starting"}
-	for _, s := range p.services {
-		select {
-		case <-s.pool.Ready():
-		default:
-			v := s.pool.View()
-			reason := fmt.Sprintf("service %q: no answer from %s yet", v.Service, v.Source)
-			if v.News.Err != nil {
-				reason += ": " + v.News.Err.Error()
-			}
-			reasons = append(reasons, reason)
-		}
-	}
-	return reasons
-}
-
-// refuseReload answers SIGHUP, which would otherwise end the process.
-func (p *program) refuseReload(ctx context.Context, hangups <-chan os.Signal) {
-	for {
-		select {
-		case <-hangups:
-			p.logger.Warn("SIGHUP: this version can't reload its configuration yet; restart it instead")
-		case <-ctx.Done():
-			return
-		}
+	p.logger.Info("stopping: no new connections, requests under way finish", "timeout", limit)
+	for _, l := range s.listeners {
+		p.serving.Go(func() error { p.shut(ctx, l, limit); return nil })
 	}
 }
 
 func (p *program) closeIdle() {
-	for _, s := range p.services {
-		s.upstream.Close()
+	s := p.stage.Load()
+	for _, v := range s.services {
+		v.upstream.Close()
 	}
-	if p.consul != nil {
-		p.consul.Close()
+	if s.consul != nil {
+		s.consul.Close()
 	}
-	if p.accessOut != nil {
-		if err := p.accessOut.Close(); err != nil {
-			p.logger.Error("closing the access log", "error", err)
-		}
+	if err := p.accessLog.Close(); err != nil {
+		p.logger.Error("closing the access log", "error", err)
 	}
 }

@@ -16,8 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
-
 	"github.com/rota-lb/rota/config"
 )
 
@@ -81,22 +79,27 @@ func start(t *testing.T, text string) *running {
 // launch runs a configuration.
 func launch(t *testing.T, text string) *running {
 	t.Helper()
-	c, err := config.Parse("config.hcl", []byte(text))
+	file := filepath.Join(t.TempDir(), "config.hcl")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	log := new(lines)
 	log.changed = sync.NewCond(&log.mu)
 	ctx, stop := context.WithCancel(context.Background())
-	p, err := wire(ctx, c, hclog.New(&hclog.LoggerOptions{Output: log, DisableTime: true, Level: hclog.Debug}))
+	p, err := wire(ctx, file, c, newLogs(config.Log{Level: "debug", Format: "text"}, log), nil)
 	if err != nil {
 		stop()
 		t.Fatal(err)
 	}
 	r := &running{program: p, t: t, log: log, stop: stop, hangups: make(chan os.Signal, 1), ended: make(chan error, 1)}
-	r.url = "http://" + p.listeners[0].server.Addr().String()
-	if p.admin != nil {
-		r.admin = "http://" + p.admin.Addr().String()
+	s := p.stage.Load()
+	r.url = "http://" + s.listeners[0].server.Addr().String()
+	if s.admin != nil {
+		r.admin = "http://" + s.admin.Addr().String()
 	}
 	go func() { r.ended <- p.run(ctx, r.hangups) }()
 	t.Cleanup(func() { r.end(nil) })
@@ -223,15 +226,6 @@ func TestASilentConnectionToAdminDoesNotFailAStop(t *testing.T) {
 	}
 	defer conn.Close()
 	r.end(nil)
-}
-
-func TestSIGHUPIsAnswered(t *testing.T) {
-	r := start(t, addresses+fixed(t, "web", says("web")))
-	r.hangups <- syscall.SIGHUP
-	r.log.await(t, "can't reload its configuration yet")
-	if status, body := r.get(r.url); status != 200 || body != "web" {
-		t.Errorf("afterwards: %d %q", status, body)
-	}
 }
 
 func TestAdminCanBeOff(t *testing.T) {

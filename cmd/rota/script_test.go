@@ -36,6 +36,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TAKEN", taken.Addr().String())
+			e.Setenv("FREE", free(t))
 			e.Setenv("GORACE", "atexit_sleep_ms=0") // a second for each command, otherwise
 			return nil
 		},

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/rota-lb/rota/config"
+	"github.com/rota-lb/rota/socket"
 )
 
 const withoutConsul = "consul { address = \"127.0.0.1:1\" }\nservice \"away\" {\n  discover \"consul\" { name = \"away\" }\n}\n"
@@ -83,10 +84,11 @@ func TestListenError(t *testing.T) {
 	}{
 		{refused(syscall.EADDRINUSE), "admin: :80 is taken by another process; stop that or choose another address"},
 		{refused(syscall.EACCES), "admin: no permission to listen on :80; choose a port from 1024 on, or grant CAP_NET_BIND_SERVICE"},
+		{refused(syscall.EMFILE), fmt.Sprintf("admin: out of descriptors: this process may have only %d; raise the limit of open files (ulimit -n, or LimitNOFILE in systemd)", socket.Descriptors())},
 		{errors.New("no such host"), "admin: no such host"},
 	}
 	for _, tt := range tests {
-		if got := listenError("admin", ":80", tt.err).Error(); got != tt.want {
+		if got := listenError("admin", ":80", new(stage), tt.err).Error(); got != tt.want {
 			t.Errorf("%v is told as %q, want %q", tt.err, got, tt.want)
 		}
 	}
@@ -104,7 +106,7 @@ func TestLogFormats(t *testing.T) {
 	}
 	for _, tt := range tests {
 		var out bytes.Buffer
-		newLogger(tt.form, &out).Info("hello", "id", "a")
+		newLogs(tt.form, &out).Info("hello", "id", "a")
 		if got := out.String(); !strings.Contains(got, tt.want) || tt.want == "" && got != "" {
 			t.Errorf("%+v logs %q, want %q", tt.form, got, tt.want)
 		}
@@ -116,7 +118,7 @@ func TestTheStandardLogIsOurs(t *testing.T) {
 	defer log.SetFlags(log.Flags())
 	defer log.SetOutput(log.Writer())
 	var out bytes.Buffer
-	adoptStandardLog(newLogger(config.Log{Level: "debug", Format: "json"}, &out))
+	adoptStandardLog(newLogs(config.Log{Level: "debug", Format: "json"}, &out))
 	log.Print("hello")
 	if got := out.String(); !strings.Contains(got, `"@level":"debug","@message":"hello"`) {
 		t.Errorf("logged as %s", got)

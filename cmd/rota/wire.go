@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
+	"net"
 	"os"
+	"reflect"
+	"slices"
+	"strconv"
 	"syscall"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rota-lb/rota/admin"
@@ -18,97 +20,163 @@ import (
 	"github.com/rota-lb/rota/config"
 	"github.com/rota-lb/rota/discovery"
 	"github.com/rota-lb/rota/discovery/consul"
+	"github.com/rota-lb/rota/discovery/failover"
+	"github.com/rota-lb/rota/discovery/snapshot"
 	"github.com/rota-lb/rota/discovery/static"
 	"github.com/rota-lb/rota/health"
 	"github.com/rota-lb/rota/pool"
 	"github.com/rota-lb/rota/proxy"
+	"github.com/rota-lb/rota/socket"
 	"github.com/rota-lb/rota/upstream"
 )
 
-// program is everything that runs, wired and with its addresses taken, not
-// started yet.
-type program struct {
-	logger    hclog.Logger
-	services  []service
+// stage is everything that runs by one configuration. Once it has been entered
+// it does not change: a reload plans the next one, and carries over what stays.
+type stage struct {
+	config    *config.Config
 	consul    *consul.Client // nil where no service needs it
-	accessLog *proxy.AccessLog
-	accessOut io.Closer // nil where there is none to close
-	listeners []listener
+	services  []*service     // in the order of the configuration
+	table     *proxy.Table
+	listeners []*listener
 	admin     *admin.Server // nil where it is off
-	shutdown  time.Duration
-	phase     phase
+	accessOut io.Writer     // to be handed to the access log; nil where there is none
 }
 
 // service is one service with its neighbours up and down the line.
 type service struct {
 	pool     *pool.Service
-	source   discovery.Source
+	options  pool.Options
 	upstream *upstream.Client
+	timeout  time.Duration
+	retry    proxy.Retry
+	hedge    proxy.Hedge
+	circuit  config.CircuitBreaker
+	breaker  *proxy.Breaker // for circuit, and with its state
+	feed     *feed
+	end      context.CancelFunc // ends the pool's writer
 }
 
+// listener is an address that takes requests.
 type listener struct {
-	name   string
-	server *proxy.Server
+	server  *proxy.Server
+	options proxy.Options
 }
 
-// wire turns a configuration into a program. After an error the process is
-// expected to end: addresses taken by then stay taken.
-func wire(ctx context.Context, c *config.Config, logger hclog.Logger) (*program, error) {
-	// Tunnels live as long as the context that their listener was made with, and
-	// an order to stop gives them the same time as requests.
-	ctx = context.WithoutCancel(ctx)
-	p := &program{logger: logger, shutdown: c.ShutdownTimeout}
+// plan makes the stage for a configuration, with what stays of the present one.
+// It takes what can be refused (addresses, files), and starts and changes
+// nothing. After an error nothing is left of it.
+func (p *program) plan(c *config.Config, now *stage) (*stage, error) {
+	next := &stage{config: c}
+	if err := p.planAll(next, now); err != nil {
+		p.discard(next, now)
+		return nil, err
+	}
+	return next, nil
+}
+
+func (p *program) planAll(next, now *stage) (err error) {
+	c := next.config
 	if c.StateDir != "" {
-		logger.Warn("state_dir is set, but this version keeps no snapshots yet")
-	}
-	if err := p.wireServices(c); err != nil {
-		return nil, err
-	}
-	if err := p.wireAccessLog(c.AccessLog); err != nil {
-		return nil, err
-	}
-	table := p.table(c.Routes)
-	if err := p.listen(ctx, c.Listens, table); err != nil {
-		return nil, err
-	}
-	return p, p.listenAdmin(ctx, c.Admin, table)
-}
-
-func (p *program) wireServices(c *config.Config) error {
-	for _, s := range c.Services {
-		source, err := p.source(s.Discover, c.Consul)
-		if err != nil {
-			return fmt.Errorf("service %q: %w", s.Name, err)
+		// Without it rota is still of use.
+		if err := snapshot.Prepare(c.StateDir); err != nil {
+			p.logger.Warn("state_dir can't be used, so there is nothing to start from without Consul: make it a folder that this user may write to", "error", err)
 		}
-		u := upstream.New(upstream.Options{
-			Connect: s.Timeouts.Connect, Response: s.Timeouts.Response, Stall: s.Timeouts.Stall,
-		})
-		p.services = append(p.services, service{
-			source:   source,
-			upstream: u,
-			pool: pool.New(pool.Options{
-				Name: s.Name, Source: s.Discover.Kind, Balance: balancer.Algorithm(s.Balance),
-				Check: checkSpec(s.HealthCheck), Logger: p.logger, Left: u.Leave,
-			}),
-		})
 	}
-	return nil
+	if now.consul != nil && reflect.DeepEqual(c.Consul, now.config.Consul) {
+		next.consul = now.consul
+	}
+	for i := range c.Services {
+		if err := p.planService(&c.Services[i], next, now); err != nil {
+			return fmt.Errorf("service %q: %w", c.Services[i].Name, err)
+		}
+	}
+	if next.accessOut, err = openAccessLog(c.AccessLog); err != nil {
+		return err
+	}
+	next.table = next.newTable(now.table)
+	if err := p.planListeners(next, now); err != nil {
+		return err
+	}
+	return p.planAdmin(next, now)
 }
 
-func (p *program) source(d config.Discover, c config.Consul) (discovery.Source, error) {
+func (p *program) planService(s *config.Service, next, now *stage) error {
+	o := upstream.Options{
+		Connect: s.Timeouts.Connect, Response: s.Timeouts.Response, Stall: s.Timeouts.Stall,
+		MaxConns: s.Circuit.EndpointMaxConnections,
+		Clock:    p.clock,
+	}
+	v := new(service)
+	old := now.service(s.Name)
+	if old != nil {
+		*v = *old
+		v.upstream = old.upstream.With(o)
+	} else {
+		v.upstream = upstream.New(o)
+	}
+	next.services = append(next.services, v)
+	if v.circuit != s.Circuit {
+		v.circuit, v.breaker = s.Circuit, breaker(s.Name, s.Circuit, p.logger)
+	}
+	v.timeout, v.retry, v.hedge = s.Timeouts.Request, retry(s.Retry), proxy.Hedge(s.Hedge)
+	v.options = pool.Options{
+		Name: s.Name, Source: s.Discover.Kind, Balance: balancer.Algorithm(s.Balance),
+		Check: checkSpec(s.HealthCheck), Outlier: outlierSpec(s.Outlier), SlowStart: pool.SlowStart(s.SlowStart), PanicBelow: s.PanicBelow,
+		Locality: locality(s.Locality),
+		Doubted:  p.heritage.doubted(s.Name), Logger: p.logger,
+		DrainTimeout: s.DrainTimeout, Drain: v.upstream.Drain, Cut: v.upstream.Cut, Left: v.upstream.Leave,
+	}
+	if old == nil {
+		v.pool = pool.New(v.options)
+	}
+	if old != nil && sameFeed(s, next, now) {
+		return nil
+	}
+	source, err := p.source(s, next)
+	v.feed = &feed{source: source, ended: make(chan struct{})}
+	return err
+}
+
+// sameFeed reports whether what tells a service's instances stays.
+func sameFeed(s *config.Service, next, now *stage) bool {
+	i := slices.IndexFunc(now.config.Services, func(o config.Service) bool { return o.Name == s.Name })
+	o := now.config.Services[i]
+	return reflect.DeepEqual(s.Discover, o.Discover) && slices.Equal(s.Locality.Failover, o.Locality.Failover) &&
+		(s.Discover.Kind == config.DiscoverStatic ||
+			reflect.DeepEqual(next.config.Consul, now.config.Consul) && next.config.StateDir == now.config.StateDir)
+}
+
+func (p *program) source(s *config.Service, next *stage) (discovery.Source, error) {
+	d, c := &s.Discover, next.config
 	if d.Kind == config.DiscoverStatic {
 		return static.New(d.URLs), nil
 	}
-	if p.consul == nil {
+	if next.consul == nil {
 		client, err := consul.NewClient(consul.Options{
-			Address: c.Address, TokenFile: c.TokenFile, Datacenter: c.Datacenter, Logger: p.logger,
+			Address: c.Consul.Address, TokenFile: c.Consul.TokenFile, Datacenter: c.Consul.Datacenter, Logger: p.logger,
 		})
 		if err != nil {
 			return nil, err
 		}
-		p.consul = client
+		next.consul = client
 	}
-	return p.consul.Source(consul.Watch{Service: d.Name, Tags: d.Tags, TaggedAddress: d.TaggedAddress}), nil
+	watch := consul.Watch{Service: d.Name, Tags: d.Tags, TaggedAddress: d.TaggedAddress}
+	source := next.consul.Source(watch)
+	if elsewhere := s.Locality.Failover; len(elsewhere) > 0 {
+		var others []discovery.Source
+		for _, datacenter := range elsewhere {
+			other := watch
+			other.Datacenter = datacenter
+			others = append(others, next.consul.Source(other))
+		}
+		source = failover.New(source, others...)
+	}
+	if c.StateDir == "" {
+		return source, nil
+	}
+	return snapshot.New(source, snapshot.Options{
+		Dir: c.StateDir, Service: s.Name, Query: fmt.Sprintf("consul %q %+q %q", c.Consul.Datacenter, watch, s.Locality.Failover), Logger: p.logger,
+	}), nil
 }
 
 func checkSpec(c config.HealthCheck) health.Spec {
@@ -122,103 +190,183 @@ func checkSpec(c config.HealthCheck) health.Spec {
 	return s
 }
 
-func (p *program) wireAccessLog(c *config.AccessLog) error {
-	if c == nil {
-		return nil
+func retry(c config.Retry) proxy.Retry {
+	r := proxy.Retry{
+		Attempts: c.Attempts, Budget: c.Budget, MinPerSecond: c.MinPerSecond,
+		PerTry: c.PerTryTimeout, Backoff: c.Backoff,
 	}
-	var out io.Writer = os.Stdout
-	if c.Path != "" {
-		file, err := os.OpenFile(c.Path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
-		if err != nil {
-			return fmt.Errorf("access_log: %w", err)
+	for _, on := range c.On {
+		switch on {
+		case config.RetryConnect:
+			r.Connect = true
+		case config.RetryReset:
+			r.Reset = true
+		case config.RetryTimeout:
+			r.Timeout = true
+		default:
+			status, _ := strconv.Atoi(on) // it is one, or would not be there
+			r.Statuses = append(r.Statuses, status)
 		}
-		out, p.accessOut = file, file
 	}
-	p.accessLog = proxy.NewAccessLog(proxy.AccessFormat(c.Format), out)
-	return nil
+	return r
 }
 
-func (p *program) table(routes []config.Route) *proxy.Table {
-	targets := map[string]*proxy.Service{}
-	for _, s := range p.services {
-		targets[s.pool.Name()] = &proxy.Service{Name: s.pool.Name(), Duty: s.pool, Upstream: s.upstream}
+// locality says where rota is. Consul's agents call their node by the name of the
+// host, unless they are told otherwise.
+func locality(c config.Locality) pool.Locality {
+	l := pool.Locality(c)
+	if l.Node == "" {
+		l.Node, _ = os.Hostname() // nothing is near where nobody knows the name
 	}
-	table := make([]proxy.Route, len(routes))
-	for i, r := range routes {
+	return l
+}
+
+func outlierSpec(c config.Outlier) health.OutlierSpec {
+	return health.OutlierSpec{
+		Consecutive: c.Consecutive, Deviations: c.SuccessRateDeviations,
+		LatencyFactor: c.LatencyFactor, LatencyFloor: c.LatencyFloor,
+		MinHosts: c.MinHosts, MinRequests: c.MinRequests, Interval: c.Interval,
+		BaseEjection: c.BaseEjection, MaxEjection: c.MaxEjection, MaxEjected: c.MaxEjected,
+	}
+}
+
+// openAccessLog returns what the access log is to write to, nil where there is
+// none.
+func openAccessLog(c *config.AccessLog) (io.Writer, error) {
+	switch {
+	case c == nil:
+		return nil, nil
+	case c.Path == "":
+		return struct{ io.Writer }{os.Stdout}, nil // which is not ours to close
+	}
+	file, err := os.OpenFile(c.Path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
+	if err != nil {
+		return nil, fmt.Errorf("access_log: %w", err)
+	}
+	return file, nil
+}
+
+func (s *stage) newTable(before *proxy.Table) *proxy.Table {
+	targets := map[string]*proxy.Service{}
+	for _, v := range s.services {
+		targets[v.options.Name] = &proxy.Service{Name: v.options.Name, Duty: v.pool, Upstream: v.upstream, Timeout: v.timeout, Retry: v.retry, Hedge: v.hedge, Breaker: v.breaker}
+	}
+	table := make([]proxy.Route, len(s.config.Routes))
+	for i, r := range s.config.Routes {
 		table[i] = proxy.Route{Host: r.Host, PathPrefix: r.PathPrefix, Service: targets[r.Service]}
 	}
-	return proxy.NewTable(table)
+	return proxy.NewTable(table, before)
 }
 
-func (p *program) listen(ctx context.Context, listens []config.Listen, table *proxy.Table) error {
-	viewers := p.viewers()
-	for _, l := range listens {
-		server, err := proxy.Listen(ctx, proxy.Options{
+func (p *program) planListeners(next, now *stage) error {
+	for _, l := range next.config.Listens {
+		o := proxy.Options{
 			Name: l.Name, Address: l.Address,
 			ReadTimeout: l.ReadTimeout, WriteTimeout: l.WriteTimeout, IdleTimeout: l.IdleTimeout,
-			HealthPath: l.HealthPath,
-			Health:     func() (int, []byte) { return admin.Health(viewers, time.Now()) },
-			Routes:     table, AccessLog: p.accessLog, Logger: p.logger,
-		})
-		if err != nil {
-			return listenError(fmt.Sprintf("listen %q", l.Name), l.Address, err)
+			TrustedProxies: l.TrustedProxies,
+			HealthPath:     l.HealthPath,
+			Health:         func() (int, []byte) { return admin.Health(p.viewers(), time.Now()) },
+			Routes:         next.table, Clock: p.clock, Logger: p.logger,
 		}
-		p.listeners = append(p.listeners, listener{l.Name, server})
+		if next.config.AccessLog != nil {
+			o.AccessLog = p.accessLog
+		}
+		server := now.listening(l.Name, l.Address)
+		if server == nil {
+			var err error
+			block := fmt.Sprintf("listen %q", l.Name)
+			o.Listener = p.heritage.take(listenAddress{block, l.Address})
+			if server, err = proxy.Listen(p.ctx, o); err != nil {
+				return listenError(block, l.Address, now, err)
+			}
+		}
+		next.listeners = append(next.listeners, &listener{server, o})
 	}
 	return nil
 }
 
-func (p *program) listenAdmin(ctx context.Context, c config.Admin, table *proxy.Table) error {
-	if c.Address == "" {
+func (p *program) planAdmin(next, now *stage) error {
+	address := next.config.Admin.Address
+	switch {
+	case address == "":
+		return nil
+	case now.admin != nil && address == now.config.Admin.Address:
+		next.admin = now.admin
 		return nil
 	}
-	collectors := []prometheus.Collector{table}
-	for _, s := range p.services {
-		collectors = append(collectors, s.pool)
-	}
-	if p.accessLog != nil {
-		collectors = append(collectors, p.accessLog)
-	}
-	server, err := admin.Listen(ctx, admin.Options{
-		Address: c.Address, Services: p.viewers(), Waiting: p.waiting,
-		Collectors: collectors, Version: version, Logger: p.logger,
+	server, err := admin.Listen(p.ctx, admin.Options{
+		Address: address, Listener: p.heritage.take(listenAddress{"admin", address}), Services: p.viewers, Waiting: p.waiting,
+		Collectors: []prometheus.Collector{metrics{p}}, Reload: p.askReload, Version: version, Logger: p.logger,
 	})
 	if err != nil {
-		return listenError("admin", c.Address, err)
+		return listenError("admin", address, now, err)
 	}
-	p.admin = server
+	next.admin = server
 	return nil
 }
 
-func (p *program) viewers() []admin.Viewer {
-	viewers := make([]admin.Viewer, len(p.services))
-	for i, s := range p.services {
-		viewers[i] = s.pool
+// discard closes what was taken for a stage that is not entered.
+func (p *program) discard(s, now *stage) {
+	for _, v := range s.services {
+		if now.service(v.options.Name) == nil {
+			v.upstream.Close()
+		}
 	}
-	return viewers
+	if file, ok := s.accessOut.(io.Closer); ok {
+		_ = file.Close() // nothing was written
+	}
+	for _, l := range s.listeners {
+		if !now.has(l.server) {
+			_ = l.server.Shutdown(p.ctx) // nobody has connected
+		}
+	}
+}
+
+// service returns the service of that name, nil where there is none.
+func (s *stage) service(name string) *service {
+	i := slices.IndexFunc(s.services, func(v *service) bool { return v.options.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return s.services[i]
+}
+
+// listening returns what listens on an address, nil where nothing does. Any free
+// port is another one for each name.
+func (s *stage) listening(name, address string) *proxy.Server {
+	_, port, _ := net.SplitHostPort(address) // it was validated
+	for _, l := range s.listeners {
+		if l.options.Address == address && (port != "0" || l.options.Name == name) {
+			return l.server
+		}
+	}
+	return nil
+}
+
+func (s *stage) has(server *proxy.Server) bool {
+	return slices.ContainsFunc(s.listeners, func(l *listener) bool { return l.server == server })
+}
+
+// overlaps reports whether the port of an address is one that is listened on.
+func (s *stage) overlaps(address string) bool {
+	_, port, _ := net.SplitHostPort(address)
+	has := func(a net.Addr) bool { return port == strconv.Itoa(a.(*net.TCPAddr).Port) }
+	return s.admin != nil && has(s.admin.Addr()) ||
+		slices.ContainsFunc(s.listeners, func(l *listener) bool { return has(l.server.Addr()) })
 }
 
 // listenError says what to do about an address that can't be had.
-func listenError(block, address string, err error) error {
+func listenError(block, address string, now *stage, err error) error {
 	switch {
+	case errors.Is(err, syscall.EADDRINUSE) && now.overlaps(address):
+		return fmt.Errorf("%s: %s overlaps with an address that rota itself listens on; take that out first, and add this with another reload", block, address)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("%s: %s is taken by another process; stop that or choose another address", block, address)
 	case errors.Is(err, syscall.EACCES):
 		return fmt.Errorf("%s: no permission to listen on %s; choose a port from 1024 on, or grant CAP_NET_BIND_SERVICE", block, address)
+	case errors.Is(err, syscall.EMFILE):
+		return fmt.Errorf("%s: out of descriptors: this process may have only %d; %s", block, socket.Descriptors(), moreDescriptors)
 	default:
 		return fmt.Errorf("%s: %w", block, err)
 	}
-}
-
-func newLogger(c config.Log, out io.Writer) hclog.Logger {
-	return hclog.New(&hclog.LoggerOptions{
-		Name: "rota", Level: hclog.LevelFromString(c.Level), JSONFormat: c.Format == "json", Output: out,
-	})
-}
-
-// adoptStandardLog takes in what net/http, which has no other way, says of odd
-// backends there. Backends must not be able to fill our log.
-func adoptStandardLog(logger hclog.Logger) {
-	log.SetFlags(0)
-	log.SetOutput(logger.StandardWriter(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}))
 }

@@ -1,0 +1,128 @@
+package balancer
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+// What each outcome counts as: a failure, or an answer of 5xx; what it does to a
+// streak of three, and whether its owner is told.
+func TestDone(t *testing.T) {
+	refused := errors.New("connection refused")
+	tests := []struct {
+		outcome          Outcome
+		failures, errors uint64
+		streak           int
+		told             bool
+	}{
+		{Succeeded, 0, 0, 0, false},
+		{Abandoned, 0, 0, 3, false},
+		{Unreachable, 1, 0, 4, true},
+		{Broken, 1, 0, 4, true},
+		{Silent, 1, 0, 4, true},
+		{Unavailable, 0, 1, 4, true},
+		{Erred, 0, 1, 0, false},
+	}
+	for _, tt := range tests {
+		var told error
+		e := NewEndpoint("node/web-1", "10.0.0.1:80", func(e *Endpoint, o Outcome, err error) {
+			if e.ID() != "node/web-1" || o != tt.outcome || e.Streak() != tt.streak {
+				t.Errorf("told of outcome %d of %q at a streak of %d", o, e.ID(), e.Streak())
+			}
+			told = err
+		})
+		e.streak.Store(3)
+		e.begin()
+		if e.InFlight() != 1 {
+			t.Errorf("%d in flight after one pick", e.InFlight())
+		}
+		e.Done(tt.outcome, "10.0.0.1:80", enoughSilence, refused)
+		if _, failures := e.Totals(); failures != tt.failures || e.Errors() != tt.errors || e.Streak() != tt.streak {
+			t.Errorf("outcome %d: %d failures, %d errors, a streak of %d", tt.outcome, failures, e.Errors(), e.Streak())
+		}
+		if (told == refused) != tt.told || e.InFlight() != 0 {
+			t.Errorf("outcome %d: told of %v, %d in flight", tt.outcome, told, e.InFlight())
+		}
+	}
+}
+
+// What happens at a former address must not take the endpoint out at its new
+// one.
+func TestAFormerAddressDoesNotCount(t *testing.T) {
+	told := 0
+	e := NewEndpoint("node/web-1", "10.0.0.1:80", func(*Endpoint, Outcome, error) { told++ })
+	for range known {
+		e.Done(Succeeded, "10.0.0.1:80", time.Millisecond, nil)
+	}
+	e.Done(Broken, "10.0.0.1:80", 0, errors.New("reset"))
+	if mean, p99 := e.Latency(); mean != time.Millisecond || p99 == 0 || e.Streak() != 1 {
+		t.Errorf("before the move: mean %v, quantile %v, streak %d", mean, p99, e.Streak())
+	}
+	e.Move("10.0.0.2:81")
+	e.Done(Unreachable, "10.0.0.1:80", 0, errors.New("connection refused"))
+	e.Done(Silent, "10.0.0.1:80", time.Second, errors.New("silent"))
+	if told != 1 {
+		t.Errorf("told of %d failures, want that before the move", told)
+	}
+	if mean, p99 := e.Latency(); mean != 0 || p99 != 0 || e.Streak() != 0 || e.Address() != "10.0.0.2:81" {
+		t.Errorf("after the move to %s: mean %v, quantile %v, streak %d", e.Address(), mean, p99, e.Streak())
+	}
+}
+
+// An endpoint that was overtaken counts as failed only when it has answered nobody
+// for a while, however many it was overtaken with at once.
+func TestAMomentOfSilence(t *testing.T) {
+	const ms = time.Millisecond
+	silent := func(e *Endpoint, took time.Duration) { e.Done(Silent, "10.0.0.1:80", took, nil) }
+	e := NewEndpoint("node/web-1", "10.0.0.1:80", nil)
+	for range 100 {
+		silent(e, 20*ms)
+	}
+	if e.Streak() > 0 && time.Since(epoch)-time.Duration(e.mute.Load()) < enoughSilence {
+		t.Errorf("a streak of %d within a moment", e.Streak())
+	}
+	for _, o := range []Outcome{Succeeded, Erred, Broken} {
+		e.mute.Store(1) // since the epoch
+		e.Done(o, "10.0.0.1:80", ms, nil)
+		if e.mute.Load() != 0 {
+			t.Errorf("outcome %d does not end a silence", o)
+		}
+	}
+	e.Forget()
+	silent(e, enoughSilence)
+	silent(e, ms)
+	if e.Streak() != 2 {
+		t.Errorf("a streak of %d after long, want 2", e.Streak())
+	}
+	if _, failures := e.Totals(); failures != 103 {
+		t.Errorf("%d failures, want each of them", failures)
+	}
+}
+
+// Who hangs is not given more time for it.
+func TestSilenceDoesNotMoveTheQuantile(t *testing.T) {
+	e := NewEndpoint("node/web-1", "10.0.0.1:80", nil)
+	for range 100 {
+		e.Done(Succeeded, "10.0.0.1:80", time.Millisecond, nil)
+	}
+	_, before := e.Latency()
+	for range 1000 {
+		e.Done(Silent, "10.0.0.1:80", before+time.Millisecond, nil)
+	}
+	if _, p99 := e.Latency(); p99 != before {
+		t.Errorf("after 1,000 silences the quantile is %v, and was %v", p99, before)
+	}
+}
+
+// A silence tells at least how long it was.
+func TestSilenceIsSlow(t *testing.T) {
+	e := NewEndpoint("node/web-1", "10.0.0.1:80", nil)
+	for range 100 {
+		e.Done(Succeeded, "10.0.0.1:80", time.Millisecond, nil)
+	}
+	e.Done(Silent, "10.0.0.1:80", 100*time.Millisecond, nil)
+	if mean, _ := e.Latency(); mean < 10*time.Millisecond {
+		t.Errorf("the mean is %v after a silence of 100 ms", mean)
+	}
+}

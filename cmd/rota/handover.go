@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+)
+
+// handoverVariable has the number of a descriptor in the environment of a process
+// that is to take over from another one. It is that of a connection to that one;
+// those of the listening sockets follow it.
+const handoverVariable = "ROTA_HANDOVER"
+
+// ready is what a process says to the one before it when it has taken over.
+const ready = "ready\n"
+
+// will is what a process leaves to the next one.
+type will struct {
+	// Listeners are what the sockets were taken for, in the order of their
+	// descriptors.
+	Listeners []listenAddress `json:"listeners"`
+	// Doubted has the IDs of endpoints that are out for their health, by service.
+	Doubted map[string]map[string]bool `json:"doubted"`
+}
+
+// listenAddress is one of the configuration.
+type listenAddress struct {
+	Block   string `json:"block"` // that it stands in
+	Address string `json:"address"`
+}
+
+// matches reports whether a socket that was taken for one address serves another.
+// Any free port is another one for each block.
+func (a listenAddress) matches(b listenAddress) bool {
+	_, port, _ := net.SplitHostPort(b.Address)
+	return a.Address == b.Address && (port != "0" || a.Block == b.Block)
+}
+
+// send sends the will.
+func (w will) send(to io.Writer) error { return json.NewEncoder(to).Encode(w) }
+
+// heritage is what a process has from the one before it. A nil one is that of a
+// process that was just started.
+type heritage struct {
+	will
+	conn      net.Conn       // to the other
+	listeners []net.Listener // as in the will; nil once they are taken
+}
+
+// inherit returns what there is from another process, nil if there was none.
+func inherit() (*heritage, error) {
+	value := os.Getenv(handoverVariable)
+	if value == "" {
+		return nil, nil
+	}
+	_ = os.Unsetenv(handoverVariable) // it is not for our own heir
+	fd, err := strconv.Atoi(value)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", handoverVariable, err)
+	}
+	h := new(heritage)
+	file := os.NewFile(uintptr(fd), "handover")
+	h.conn, err = net.FileConn(file)
+	file.Close()
+	if err != nil {
+		return nil, fmt.Errorf("taking over: %w", err)
+	}
+	if err := json.NewDecoder(h.conn).Decode(&h.will); err != nil {
+		return nil, fmt.Errorf("taking over: %w", err)
+	}
+	for i, a := range h.Listeners {
+		file := os.NewFile(uintptr(fd+1+i), a.Address)
+		l, err := net.FileListener(file)
+		file.Close()
+		if err != nil {
+			return nil, fmt.Errorf("taking over %s of %s: %w", a.Address, a.Block, err)
+		}
+		h.listeners = append(h.listeners, l)
+	}
+	return h, nil
+}
+
+// take returns the socket for an address, nil where there is none.
+func (h *heritage) take(a listenAddress) net.Listener {
+	if h == nil {
+		return nil
+	}
+	for i, l := range h.listeners {
+		if l != nil && h.Listeners[i].matches(a) {
+			h.listeners[i] = nil
+			return l
+		}
+	}
+	return nil
+}
+
+// doubted tells which endpoints of a service have to prove themselves first.
+func (h *heritage) doubted(service string) map[string]bool {
+	if h == nil {
+		return nil
+	}
+	return h.Doubted[service]
+}
+
+// release gives up what nobody has taken.
+func (h *heritage) release() {
+	if h == nil {
+		return
+	}
+	for _, l := range slices.DeleteFunc(h.listeners, func(l net.Listener) bool { return l == nil }) {
+		l.Close()
+	}
+	h.listeners, h.Doubted = nil, nil
+}
+
+// patience returns a context for as long as a start may wait for the instances of
+// services before it serves. With another process that serves meanwhile, there is
+// no hurry.
+func (p *program) patience(ctx context.Context) (context.Context, context.CancelFunc) {
+	if p.heritage == nil {
+		return context.WithTimeout(ctx, startGrace)
+	}
+	conn := p.heritage.conn
+	context.AfterFunc(ctx, func() { conn.Close() })
+	ctx, cancel := context.WithCancel(ctx)
+	p.background.Go(func() {
+		_, _ = io.Copy(io.Discard, conn) // it says no more, but it may end
+		cancel()
+	})
+	return ctx, cancel
+}
+
+// tellReady tells the other process that this one serves.
+func (h *heritage) tellReady() {
+	if h != nil {
+		_, _ = io.WriteString(h.conn, ready) // it may have ended
+		h.conn.Close()
+	}
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/rota-lb/rota/admin"
+	"github.com/rota-lb/rota/config"
+	"github.com/rota-lb/rota/discovery"
+	"github.com/rota-lb/rota/proxy"
+)
+
+// enter puts the next stage in the place of the present one. What comes is
+// started first, then requests take the new ways, and what nobody needs any more
+// goes last. Nothing of it can fail. New services get until patience is done for their
+// first instances, so that the first requests find someone on duty.
+func (p *program) enter(ctx, patience context.Context, now, next *stage) {
+	p.logs.set(next.config.Log)
+	if next.admin != nil && next.admin != now.admin {
+		p.serveAdmin(next.admin)
+	}
+	var fresh []*service
+	for _, s := range next.services {
+		old := now.service(s.options.Name)
+		if old == nil {
+			fresh = append(fresh, s)
+			p.startService(s)
+		} else {
+			s.pool.Configure(s.options)
+		}
+		if old == nil || s.feed != old.feed {
+			p.follow(s, old)
+		}
+	}
+	awaitServices(patience, fresh)
+	p.turnAccessLog(ctx, next.config.AccessLog, next.accessOut)
+	for _, l := range next.listeners {
+		if now.has(l.server) {
+			l.server.Configure(l.options)
+		} else {
+			p.serve(l)
+		}
+	}
+	p.stage.Store(next)
+	p.leave(ctx, now, next)
+}
+
+// leave ends what the present stage has and the next has not.
+func (p *program) leave(ctx context.Context, now, next *stage) {
+	for _, l := range now.listeners {
+		if !next.has(l.server) {
+			p.logger.Info("no longer listening", "listener", l.options.Name, "address", l.server.Addr().String())
+			p.serving.Go(func() error { p.shut(ctx, l, next.config.ShutdownTimeout); return nil })
+		}
+	}
+	for _, s := range now.services {
+		if next.service(s.options.Name) == nil {
+			// Requests under way still have what they need.
+			s.feed.stop()
+			s.end()
+			s.upstream.Close()
+		}
+	}
+	if now.admin != nil && now.admin != next.admin {
+		// It may be answering the very order to go.
+		p.background.Go(func() { shutAdmin(ctx, now.admin) })
+	}
+	if now.consul != nil && now.consul != next.consul {
+		p.background.Go(func() {
+			for _, s := range now.services {
+				if v := next.service(s.options.Name); v == nil || v.feed != s.feed {
+					<-s.feed.ended
+				}
+			}
+			now.consul.Close()
+		})
+	}
+}
+
+// turnAccessLog has the access log written where it is to go now, and waits until
+// it is, unless whoever takes its lines does not.
+func (p *program) turnAccessLog(ctx context.Context, c *config.AccessLog, out io.Writer) {
+	format := proxy.AccessJSON
+	if c == nil {
+		out = io.Discard
+	} else {
+		format = proxy.AccessFormat(c.Format)
+	}
+	ctx, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	select {
+	case <-p.accessLog.Reopen(format, out):
+	case <-ctx.Done():
+	}
+}
+
+func (p *program) serveAdmin(s *admin.Server) {
+	p.admins.Go(func() error {
+		err := s.Serve()
+		if err != nil {
+			p.stop() // without it nobody sees what goes on
+		}
+		return err
+	})
+	p.logger.Info("admin listening", "address", s.Addr().String())
+}
+
+// shutAdmin lets admin give its last answers.
+func shutAdmin(ctx context.Context, s *admin.Server) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	s.Shutdown(ctx)
+}
+
+func (p *program) serve(l *listener) {
+	p.serving.Go(func() error {
+		if err := l.server.Serve(); err != nil {
+			return fmt.Errorf("listen %q: %w", l.options.Name, err)
+		}
+		return nil
+	})
+	p.logger.Info("listening", "listener", l.options.Name, "address", l.server.Addr().String())
+}
+
+// shut lets the requests of a listener finish.
+func (p *program) shut(ctx context.Context, l *listener, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
+	if err := l.server.Shutdown(ctx); err != nil {
+		p.logger.Warn("requests were cut off at shutdown_timeout", "listener", l.options.Name, "error", err)
+	}
+}
+
+func (p *program) startService(s *service) {
+	ctx, end := context.WithCancel(p.work)
+	s.end = end
+	p.background.Go(func() { s.pool.Run(ctx) })
+}
+
+// feed is a source at work for a service.
+type feed struct {
+	source discovery.Source
+	stop   context.CancelFunc
+	ended  chan struct{}
+}
+
+// follow has a service listen to its source, and no longer to that of its
+// former self, which may be nil.
+func (p *program) follow(s, old *service) {
+	ctx, stop := context.WithCancel(p.work)
+	s.feed.stop = stop
+	if old != nil {
+		old.feed.stop()
+	}
+	p.background.Go(func() {
+		defer close(s.feed.ended)
+		if old != nil {
+			<-old.feed.ended // what it says last must not come after what is true now
+		}
+		s.feed.source.Run(ctx, s.pool.Apply)
+	})
+}

@@ -1,0 +1,189 @@
+package proxy
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/rota-lb/rota/balancer"
+	"github.com/rota-lb/rota/upstream"
+)
+
+// Hedge says when a request goes to a second endpoint while the first is silent.
+// The zero value is never.
+type Hedge struct {
+	// Attempts is how often one request may: 0 or 1.
+	Attempts int
+	// MinDelay is how long an endpoint may be silent at least, and UnknownDelay
+	// how long while its usual times are not known.
+	MinDelay, UnknownDelay time.Duration
+}
+
+// delay returns how long an endpoint may be silent that answers 99 in 100
+// requests within p99; 0 is not known.
+func (h *Hedge) delay(p99 time.Duration) time.Duration {
+	if p99 == 0 {
+		return h.UnknownDelay
+	}
+	return max(h.MinDelay, p99)
+}
+
+// isSafe reports whether a request asks for nothing to be done (RFC 9110
+// §9.2.1). To do what is idempotent twice at a time is another matter than twice:
+// the one that lost may be done after what the client asks for next.
+func isSafe(method string) bool { return method == "GET" || method == "HEAD" || method == "OPTIONS" }
+
+// trial is one attempt on one endpoint.
+type trial struct {
+	lane     Lane
+	endpoint *balancer.Endpoint
+	address  string
+	began    time.Time
+	took     time.Duration // 0 where it says nothing
+	outcome  balancer.Outcome
+	result   Result
+}
+
+func newTrial(lane Lane, e *balancer.Endpoint, began time.Time) trial {
+	return trial{lane: lane, endpoint: e, address: e.Address(), began: began, outcome: balancer.Abandoned}
+}
+
+func (t *trial) done() { t.endpoint.Done(t.outcome, t.address, t.took, t.result.Err) }
+
+// sent takes in how the sending has ended.
+func (t *trial) sent(r Result) {
+	t.result = r
+	if r.Fault == upstream.None && !r.Streamed {
+		t.took = time.Since(t.began)
+	}
+}
+
+// contest is between the two lanes of a request.
+type contest struct {
+	winner atomic.Uint32 // who was the first to answer: 0 is nobody yet, else the lane and 1
+
+	// Of the second lane, to be read once that has ended:
+	sent   int // attempts
+	failed []*balancer.Endpoint
+	won    trial // where it has
+}
+
+// win reports whether the lane is the first to have an answer.
+func (c *contest) win(l Lane) bool { return c.winner.CompareAndSwap(0, uint32(l)+1) }
+
+// decided reports whether somebody has won.
+func (c *contest) decided() bool { return c.winner.Load() != 0 }
+
+// watched begins to watch over an attempt if it may be hedged, and reports
+// whether it does.
+func (j *journey) watched(t *trial) bool {
+	h := &j.service.Hedge
+	if h.Attempts == 0 || !j.hedgeable || j.service.Duty.Pool().Len() < 2 {
+		return false
+	}
+	if watches := &j.service.stats.watches; j.watch == nil || j.watch.home != watches {
+		j.watch, j.contest = watches.watch(j.hedge), new(contest)
+	}
+	_, p99 := t.endpoint.Latency()
+	j.watch.begin(t.began.Add(h.delay(p99)))
+	return true
+}
+
+// hedge sends the request elsewhere while the first lane waits, which waits for
+// its end as well. It runs in a goroutine of its own.
+func (j *journey) hedge() {
+	s, c := j.service, j.contest
+	tried := slices.Concat(j.tried, []*balancer.Endpoint{j.endpoint})
+	if !s.Duty.Pool().Other(tried) {
+		return
+	}
+	if !s.stats.budget.take() {
+		s.stats.exhausted.Add(1)
+		return
+	}
+	for !c.decided() {
+		e, _ := s.pick(tried)
+		if e == nil {
+			return
+		}
+		c.sent++
+		t := newTrial(second, e, time.Now())
+		if t.sent(j.carrier.Send(second, t.address, 0)); t.wins(c) {
+			c.won = t
+			j.carrier.Stop(first)
+			return
+		}
+		if t.result.Fault == upstream.None || !c.decided() { // else it was stopped
+			t.outcome = outcome(t.result)
+			s.stats.fault(t.result.Fault)
+			c.failed = append(c.failed, e)
+		}
+		t.done()
+		// What has cost nobody anything may go on elsewhere.
+		if t.result.Sent || !s.Retry.again(t.result, true, j.attempts+c.sent) {
+			return
+		}
+		tried = append(tried, e)
+	}
+}
+
+// wins reports whether the trial has an answer, and the first. That somebody
+// can't serve is no answer while somebody else may.
+func (t *trial) wins(c *contest) bool {
+	return t.result.Fault == upstream.None && answered(t.result.Status) != balancer.Unavailable && c.win(t.lane)
+}
+
+// settle ends the contest over a trial that has ended. The trial becomes that of
+// the second lane where that has won.
+func (j *journey) settle(t *trial) {
+	s, c := j.service, j.contest
+	overtaken := c.decided()
+	if t.result.Fault == upstream.None && c.win(first) {
+		j.carrier.Stop(second)
+	}
+	<-j.watch.ended
+	switch won := c.won; {
+	case won.endpoint != nil:
+		s.stats.hedgesWon.Add(1)
+		if t.lose(overtaken); !overtaken {
+			s.stats.fault(t.result.Fault)
+		}
+		t.done()
+		*t, j.endpoint = won, won.endpoint
+	case c.sent > 0:
+		s.stats.hedgesLost.Add(1)
+	}
+	if c.sent > 0 {
+		j.hedgeable = false
+	}
+	j.attempts += c.sent
+	j.tried = append(j.tried, c.failed...)
+	c.reset()
+}
+
+func (c *contest) reset() {
+	clear(c.failed)
+	c.sent, c.failed, c.won = 0, c.failed[:0], trial{}
+	c.winner.Store(0)
+}
+
+// lose tells what it says of an endpoint that another one has answered first. An
+// answer that was later by a hair is one all the same.
+func (t *trial) lose(overtaken bool) {
+	if overtaken && t.result.Fault != upstream.None {
+		t.outcome, t.took, t.result.Err = balancer.Silent, time.Since(t.began), errOvertaken
+		return
+	}
+	t.outcome = outcome(t.result)
+}
+
+// callOff ends a contest that nobody wants to win any more.
+func (j *journey) callOff() {
+	j.contest.win(first)
+	j.carrier.Stop(second)
+	<-j.watch.ended
+	if t := j.contest.won; t.endpoint != nil {
+		t.done()
+	}
+	j.contest.reset()
+}
