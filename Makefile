@@ -3,7 +3,7 @@
 GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: help build demo test lint compose-test fuzz bench clean
+.PHONY: help build demo test lint compose-test fuzz soak chaos bench clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -19,6 +19,7 @@ test: lint ## run every test under the race detector, on a real Consul
 		echo "make test: the race detector needs a C compiler, and there is no $$($(GO) env CC): install gcc" >&2; exit 1; }
 	@scripts/consul.sh >/dev/null
 	$(GO) test -race -count=1 ./...
+	$(GO) test -count=1 -run Alloc ./... # the race detector takes memory of its own
 
 lint: ## go vet, staticcheck, and the rules of this house
 	$(GO) vet -tags compose ./...
@@ -30,6 +31,15 @@ compose-test: ## bring docker-compose.yml up and try it: scale, kill, restart Co
 
 fuzz: ## run each fuzz test for ten seconds
 	scripts/fuzz.sh
+
+SECONDS ?= 180
+
+soak: ## run the data path among faults and check each byte; SECONDS=180 ARGS="-soak.seed N"
+	$(GO) test -race -count=1 -timeout 0 -v -run 'TestSoak$$' ./proxy -soak $(SECONDS)s $(ARGS)
+
+chaos: ## send a million requests through a storm of faults, and measure each fault; ARGS="-seed N -requests N -acts NAME -scenario NAME"
+	@scripts/consul.sh >/dev/null
+	$(GO) test -count=1 -timeout 0 -v -run 'Test(LongStorm|Scenarios)$$' ./test -requests 1000000 -scenario all $(ARGS)
 
 bench: ## compare the data path with nginx and HAProxy; ARGS="-h" for how
 	@scripts/bench-peers.sh

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path"
 	"slices"
@@ -27,12 +28,13 @@ var arrows = map[string][]string{
 	"health":      nil,
 	"http1":       nil,
 	"pool":        {"discovery", "health", "balancer"},
-	"proxy":       {"balancer", "upstream", "http1"},
-	"upstream":    {"http1"},
+	"socket":      nil,
+	"proxy":       {"balancer", "upstream", "socket", "http1"},
+	"upstream":    {"socket"},
 
 	// The program joins the rooms; nothing joins the program.
 	"cmd/rota": {"admin", "admin/*", "balancer", "config", "discovery", "discovery/*",
-		"health", "http1", "pool", "proxy", "upstream"},
+		"health", "http1", "pool", "proxy", "socket", "upstream"},
 
 	// Beside the program: each stands alone. The kit serves tests only, which
 	// this table does not look at.
@@ -129,7 +131,8 @@ func TestWrongArrows(t *testing.T) {
 		{"health", []string{"balancer"}, []string{"balancer"}},
 		{"balancer", []string{"discovery"}, []string{"discovery"}},
 		{"http1", []string{"proxy"}, []string{"proxy"}},
-		{"upstream", []string{"balancer"}, []string{"balancer"}},
+		{"upstream", []string{"socket", "balancer"}, []string{"balancer"}},
+		{"socket", []string{"http1"}, []string{"http1"}},
 		{"admin", []string{"proxy"}, []string{"proxy"}},
 		{"cmd/rota", []string{"internal/testkit"}, []string{"internal/testkit"}},
 		{"cmd/rota", []string{"examples/backend"}, []string{"examples/backend"}},
@@ -157,6 +160,21 @@ func TestUnknownRoom(t *testing.T) {
 		got := wrongArrows([]goPackage{{ImportPath: strings.TrimSuffix(module+"/"+path, "/")}})
 		if len(got) != 1 || !strings.Contains(got[0], "not a room") {
 			t.Errorf("%q: got %q", path, got)
+		}
+	}
+}
+
+// What the program imports must be in the context that the image is built from.
+func TestTheImageGetsEachRoom(t *testing.T) {
+	text, err := os.ReadFile("../.dockerignore")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(text), "\n")
+	for _, arrow := range arrows["cmd/rota"] {
+		room, _, _ := strings.Cut(arrow, "/")
+		if !slices.Contains(lines, "!"+room) {
+			t.Errorf(".dockerignore leaves out %s: add !%s", room, room)
 		}
 	}
 }

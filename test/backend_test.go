@@ -30,7 +30,8 @@ type backend struct {
 	count  atomic.Int64
 }
 
-func startBackend(t *testing.T, name string) *backend {
+// startBackend starts one; prepare may change its server before.
+func startBackend(t *testing.T, name string, prepare ...func(*http.Server)) *backend {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -38,6 +39,9 @@ func startBackend(t *testing.T, name string) *backend {
 	}
 	b := &backend{name: name, port: l.Addr().(*net.TCPAddr).Port, first: make(chan time.Time, 1)}
 	b.server = &http.Server{Handler: b}
+	for _, p := range prepare {
+		p(b.server)
+	}
 	served := make(chan error, 1)
 	go func() { served <- b.server.Serve(l) }()
 	t.Cleanup(func() { b.server.Close(); <-served })

@@ -3,9 +3,12 @@ package test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/consul/api"
 
 	"github.com/rota-lb/rota/internal/testkit"
 )
@@ -119,7 +122,8 @@ func TestRollingReplacements(t *testing.T) {
 
 // For a minute there is no Consul: traffic goes on, a backend that dies is
 // noticed all the same, and /health shows how old the knowledge is. When
-// Consul is back, so is the truth, within a second.
+// Consul is back, so is the truth, within a second: in the middle one of three
+// outages, since an agent that starts keeps the machine busy.
 func TestConsulIsGoneForAMinute(t *testing.T) {
 	t.Parallel()
 	gone := time.Minute
@@ -146,14 +150,89 @@ func TestConsulIsGoneForAMinute(t *testing.T) {
 		t.Errorf("after %v without Consul /health says %+v", time.Since(stopped), d)
 	}
 
-	consul.Start()
-	back := time.Now()
-	b := startBackend(t, "new")
-	register(consul, b.name, b.port)
-	if took := (<-b.first).Sub(back); took > time.Second {
-		t.Errorf("a change was felt %v after Consul was back, want within a second", took)
+	var felt []time.Duration
+	for i := range 3 {
+		if i > 0 {
+			stopped = time.Now()
+			consul.Stop()
+			rota.awaitAfter(stopped, "discovery from Consul fails")
+		}
+		consul.Start()
+		b := startBackend(t, fmt.Sprintf("new-%d", i))
+		register(consul, b.name, b.port)
+		consul.AwaitListed("web", b.name)
+		listed := time.Now()
+		felt = append(felt, max(0, (<-b.first).Sub(listed)))
+		rota.awaitFresh()
+		rota.counts(4+i, 3+i, 1)
 	}
-	rota.awaitFresh()
-	rota.counts(4, 3, 1)
 	load.stop(t)
+	t.Logf("listed by a Consul that is back → first request: %v", felt)
+	if m := median(felt); m > time.Second {
+		t.Errorf("a change was felt %v after Consul was back, want within a second", m)
+	}
+}
+
+// An agent that keeps nothing on disk starts anew, and is told of its services
+// a moment later. Nobody is the worse for it.
+func TestNobodyNoticesAnAgentThatStartsAnew(t *testing.T) {
+	consul := testkit.StartConsul(t)
+	backends := startRegistered(t, consul, 3)
+	rota := startReadyRota(t, web, watching(consul))
+	load := startLoad(t, rota.url, 200, func(n int) string { return []string{"GET", "POST"}[n%2] })
+	load.pass(100)
+	for range 2 {
+		began := time.Now()
+		consul.Kill()
+		consul.Start()
+		rota.awaitAfter(began, "endpoint held", "reasons", "unconfirmed")
+		rota.counts(3, 3, 0)
+		for _, b := range backends {
+			register(consul, b.name, b.port)
+		}
+		for _, b := range backends {
+			rota.awaitAfter(began, "endpoint serving", "id", b.name)
+		}
+		rota.counts(3, 3, 0)
+		load.pass(50)
+	}
+	load.stop(t)
+	if n := rota.said("endpoint draining"); n > 0 {
+		t.Errorf("an endpoint was drained %d times", n)
+	}
+}
+
+// A service that loses everybody at once keeps them until that is confirmed, and
+// says so.
+func TestAnEmptiedServiceIsConfirmedFirst(t *testing.T) {
+	consul := testkit.StartConsul(t)
+	catalog := consul.Client().Catalog()
+	for i := range 3 {
+		b := startBackend(t, fmt.Sprintf("web-%d", i))
+		if _, err := catalog.Register(&api.CatalogRegistration{
+			Node: "other", Address: "127.0.0.1",
+			Service: &api.AgentService{ID: b.name, Service: "web", Port: b.port},
+		}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rota := startReadyRota(t, web, watching(consul))
+	rota.counts(3, 3, 0)
+	if _, err := catalog.Deregister(&api.CatalogDeregistration{Node: "other"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	rota.await("Consul has lost most instances", "service", "web")
+	for i := range 3 {
+		rota.await("endpoint held", "id", fmt.Sprintf("web-%d", i))
+	}
+	if h := rota.health(); h.Status != 200 || h.Alive != 3 || h.Discovery[0].Held != 3 || h.Backends[0].State != "held" {
+		t.Errorf("/health says %+v", h)
+	}
+	if _, metrics := rota.get(rota.admin + "/metrics"); !strings.Contains(metrics, `rota_endpoints{service="web",state="held"} 3`) {
+		t.Error("the metrics don't tell of the three that are held")
+	}
+	for i := range 3 {
+		rota.await("endpoint draining", "id", fmt.Sprintf("web-%d", i), "reasons", "deregistered")
+	}
+	rota.counts(0, 0, 0)
 }

@@ -109,11 +109,17 @@ func (l *load) pass(n int) {
 	}
 }
 
+// end ends the load and returns what failed.
+func (l *load) end() []string {
+	close(l.cancel)
+	l.all.Wait()
+	return l.failures
+}
+
 // stop ends the load and asserts that nothing failed.
 func (l *load) stop(t *testing.T) {
 	t.Helper()
-	close(l.cancel)
-	l.all.Wait()
+	l.end()
 	t.Logf("%d requests, %d failed, %v", l.total, len(l.failures), l.by)
 	for _, f := range l.failures[:min(len(l.failures), 10)] {
 		t.Error(f)

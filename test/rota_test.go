@@ -25,8 +25,10 @@ type rota struct {
 	t      *testing.T
 	url    string // of the listener
 	admin  string
+	file   string // of the configuration
 	cmd    *exec.Cmd
 	exited chan error
+	heir   *os.Process // to which it has handed over; nil while there is none
 
 	mu      sync.Mutex
 	changed *sync.Cond
@@ -45,19 +47,21 @@ type logLine struct {
 // free ports. It returns once both of them are taken.
 func startRota(t *testing.T, config string, env ...string) *rota {
 	t.Helper()
+	return startRotaIn(t, nil, config, env...)
+}
+
+// startRotaIn is startRota by way of another command, which runs its arguments.
+func startRotaIn(t *testing.T, command []string, config string, env ...string) *rota {
+	t.Helper()
 	binary, err := buildRota()
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "config.hcl")
-	config = "listen \"http\" { address = \"127.0.0.1:0\" }\nadmin { address = \"127.0.0.1:0\" }\n" +
-		"log {\n  level = \"debug\"\n  format = \"json\"\n}\n" + config
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	r := &rota{t: t, exited: make(chan error, 1)}
+	r := &rota{t: t, file: filepath.Join(t.TempDir(), "config.hcl"), exited: make(chan error, 1)}
+	r.configure(config)
 	r.changed = sync.NewCond(&r.mu)
-	r.cmd = exec.Command(binary, "run", "--config", file)
+	command = append(command, binary, "run", "--config", r.file)
+	r.cmd = exec.Command(command[0], command[1:]...)
 	r.cmd.Env = append(os.Environ(), env...)
 	stderr, err := r.cmd.StderrPipe()
 	if err != nil {
@@ -71,6 +75,33 @@ func startRota(t *testing.T, config string, env ...string) *rota {
 	r.url = "http://" + r.await("listening").fields["address"].(string)
 	r.admin = "http://" + r.await("admin listening").fields["address"].(string)
 	return r
+}
+
+// configure writes the configuration: the given services and routes, with what is
+// the same in all tests.
+func (r *rota) configure(config string) {
+	r.t.Helper()
+	config = "listen \"http\" { address = \"127.0.0.1:0\" }\nadmin { address = \"127.0.0.1:0\" }\n" +
+		"log {\n  level = \"debug\"\n  format = \"json\"\n}\n" + config
+	if err := os.WriteFile(r.file, []byte(config), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// signal sends rota a signal.
+func (r *rota) signal(s os.Signal) {
+	r.t.Helper()
+	if err := r.process().Signal(s); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// process is the one that serves.
+func (r *rota) process() *os.Process {
+	if r.heir != nil {
+		return r.heir
+	}
+	return r.cmd.Process
 }
 
 // startReadyRota is startRota that waits until rota says that it is ready.
@@ -153,9 +184,7 @@ func (l logLine) says(message string, pairs []string) bool {
 // stop asks rota to stop and returns how it exited.
 func (r *rota) stop() error {
 	r.t.Helper()
-	if err := r.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		r.t.Fatal(err)
-	}
+	r.signal(syscall.SIGTERM)
 	err := <-r.exited
 	r.exited <- err
 	return err
@@ -163,8 +192,8 @@ func (r *rota) stop() error {
 
 // cleanup asserts that rota stops as it should, whatever a test did to it.
 func (r *rota) cleanup() {
-	_ = r.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
-	alarm := time.AfterFunc(patience, func() { _ = r.cmd.Process.Kill() })
+	_ = r.process().Signal(syscall.SIGTERM) // it may have ended
+	alarm := time.AfterFunc(patience, func() { _ = r.process().Kill() })
 	defer alarm.Stop()
 	if err := <-r.exited; err != nil {
 		r.t.Errorf("rota exited with %v", err)
@@ -186,14 +215,15 @@ type healthReport struct {
 	Status             int
 	Total, Alive, Dead int
 	Backends           []struct {
-		URL, ID, State string
-		Alive          bool
-		Reasons        []string
+		URL, ID, State, Service string
+		Alive                   bool
+		Reasons                 []string
 	}
 	Discovery []struct {
 		Service, Source, Error string
 		AgeMS                  *int64 `json:"age_ms"`
-		Fresh                  bool
+		Fresh, Snapshot        bool
+		Held                   int
 	}
 }
 

@@ -1,0 +1,170 @@
+package test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rota-lb/rota/internal/testkit"
+)
+
+// upgrade has another process take over, and waits until it has.
+func (r *rota) upgrade() {
+	r.t.Helper()
+	began := time.Now()
+	r.signal(syscall.SIGUSR2)
+	pid := r.awaitAfter(began, "upgrade: the other process has taken over").fields["pid"].(float64)
+	var err error
+	if r.heir, err = os.FindProcess(int(pid)); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// replace puts a new file in the place of the program's, as installers do.
+func replace(t *testing.T, path string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := filepath.Join(filepath.Dir(path), "next")
+	if err := os.WriteFile(next, text, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(next, path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// newConnections asks again and again, each time on a new connection. What it
+// returns ends that, and tells how often it asked and what failed.
+func newConnections(url string) (end func() (n int, failures []error)) {
+	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	stop := make(chan struct{})
+	var asking sync.WaitGroup
+	var n int
+	var failures []error
+	asking.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			n++
+			response, err := client.Get(url)
+			if err == nil {
+				_, err = io.Copy(io.Discard, response.Body)
+				response.Body.Close()
+			}
+			if err == nil && response.StatusCode != http.StatusOK {
+				err = fmt.Errorf("status %d", response.StatusCode)
+			}
+			if err != nil {
+				failures = append(failures, err)
+			}
+		}
+	})
+	return func() (int, []error) {
+		close(stop)
+		asking.Wait()
+		return n, failures
+	}
+}
+
+// SIGUSR2 has one process after another take over, under load: nothing fails, on
+// new connections and on those that stand. What is under way in the old ones
+// finishes, who was found dead is known to be, and each old process exits with 0.
+func TestUpgradeUnderLoad(t *testing.T) {
+	consul := testkit.StartConsul(t)
+	startRegistered(t, consul, 3)
+	dead := startProcess(t, "dead")
+	register(consul, "dead", dead.port)
+	slow := startBackend(t, "slow")
+	arrived, release := make(chan struct{}), make(chan struct{})
+	slow.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(arrived)
+		<-release
+		fmt.Fprint(w, "finished")
+	})
+	rota := startReadyRota(t, web+fmt.Sprintf(`
+service "slow" {
+  discover "static" { urls = ["http://127.0.0.1:%d"] }
+}
+route { service = "web" }
+route {
+  path_prefix = "/slow"
+  service     = "slow"
+}
+`, slow.port), watching(consul))
+	dead.kill()
+	load := startLoad(t, rota.url, 300, func(n int) string { return []string{"GET", "POST"}[n%2] })
+	endNew := newConnections(rota.url)
+	rota.await("endpoint ejected", "id", "dead")
+	answer := make(chan string, 1)
+	go func() {
+		_, body := rota.get(rota.url + "/slow")
+		answer <- body
+	}()
+	<-arrived
+
+	binary, _ := buildRota()
+	for range 5 {
+		began := time.Now()
+		replace(t, binary)
+		rota.upgrade()
+		load.pass(100)
+		for _, b := range rota.health().Backends {
+			if b.Alive == (b.ID == "dead") {
+				t.Errorf("%s is %s", b.ID, b.State)
+			}
+		}
+		if line := rota.awaitAfter(began, "endpoint ", "id", "dead"); line.fields["state"] != "warming" {
+			t.Errorf("the next process begins with %s", line.text)
+		}
+	}
+	close(release)
+	if got := <-answer; got != "finished" {
+		t.Errorf("what was under way ended with %q", got)
+	}
+	n, failures := endNew()
+	if len(failures) > 0 {
+		t.Errorf("%d of %d new connections failed: %v", len(failures), n, failures[:min(len(failures), 10)])
+	}
+	load.stop(t)
+	t.Logf("%d requests on new connections", n)
+}
+
+// A process that can't start, or does not get ready, takes nothing over: the one
+// before goes on, and says so.
+func TestUpgradeFails(t *testing.T) {
+	b := startBackend(t, "a")
+	service := fmt.Sprintf("service \"web\" {\n  discover \"static\" { urls = [\"http://127.0.0.1:%d\"] }\n}\n", b.port)
+	rota := startReadyRota(t, "upgrade_timeout = \"2s\"\n"+service)
+	load := startLoad(t, rota.url, 200, nil)
+	tests := []struct{ name, config, want string }{
+		{"a broken file", "server {}\n", "exit status 1"},
+		{"Consul is not there", "consul { address = \"127.0.0.1:1\" }\nservice \"web\" {}\n", "it was not ready within upgrade_timeout"},
+	}
+	for _, tt := range tests {
+		rota.configure(tt.config)
+		began := time.Now()
+		rota.signal(syscall.SIGUSR2)
+		line := rota.awaitAfter(began, "no upgrade: ")
+		if got := fmt.Sprint(line.fields["error"]); !strings.Contains(got, tt.want) {
+			t.Errorf("%s: %s", tt.name, line.text)
+		}
+		load.pass(50)
+	}
+	rota.configure(service)
+	rota.upgrade()
+	load.pass(50)
+	load.stop(t)
+}
