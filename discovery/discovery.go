@@ -43,6 +43,12 @@ type Source interface {
 	Run(ctx context.Context, publish func(Update))
 }
 
+// Recall returns what was known of a service before a source has told anything:
+// the instances that another told last, or those of a snapshot, in ascending
+// order of ID; none where nothing was known. It may be called at any time, and
+// from several goroutines.
+type Recall func() []Instance
+
 // Kind is the kind of news that an [Update] brings.
 type Kind uint8
 

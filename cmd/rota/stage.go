@@ -8,7 +8,6 @@ import (
 
 	"github.com/rota-lb/rota/admin"
 	"github.com/rota-lb/rota/config"
-	"github.com/rota-lb/rota/discovery"
 	"github.com/rota-lb/rota/proxy"
 )
 
@@ -137,28 +136,4 @@ func (p *program) startService(s *service) {
 	ctx, end := context.WithCancel(p.work)
 	s.end = end
 	p.background.Go(func() { s.pool.Run(ctx) })
-}
-
-// feed is a source at work for a service.
-type feed struct {
-	source discovery.Source
-	stop   context.CancelFunc
-	ended  chan struct{}
-}
-
-// follow has a service listen to its source, and no longer to that of its
-// former self, which may be nil.
-func (p *program) follow(s, old *service) {
-	ctx, stop := context.WithCancel(p.work)
-	s.feed.stop = stop
-	if old != nil {
-		old.feed.stop()
-	}
-	p.background.Go(func() {
-		defer close(s.feed.ended)
-		if old != nil {
-			<-old.feed.ended // what it says last must not come after what is true now
-		}
-		s.feed.source.Run(ctx, s.pool.Apply)
-	})
 }

@@ -18,11 +18,8 @@ import (
 	"github.com/rota-lb/rota/admin"
 	"github.com/rota-lb/rota/balancer"
 	"github.com/rota-lb/rota/config"
-	"github.com/rota-lb/rota/discovery"
 	"github.com/rota-lb/rota/discovery/consul"
-	"github.com/rota-lb/rota/discovery/failover"
 	"github.com/rota-lb/rota/discovery/snapshot"
-	"github.com/rota-lb/rota/discovery/static"
 	"github.com/rota-lb/rota/health"
 	"github.com/rota-lb/rota/pool"
 	"github.com/rota-lb/rota/proxy"
@@ -129,54 +126,7 @@ func (p *program) planService(s *config.Service, next, now *stage) error {
 	if old == nil {
 		v.pool = pool.New(v.options)
 	}
-	if old != nil && sameFeed(s, next, now) {
-		return nil
-	}
-	source, err := p.source(s, next)
-	v.feed = &feed{source: source, ended: make(chan struct{})}
-	return err
-}
-
-// sameFeed reports whether what tells a service's instances stays.
-func sameFeed(s *config.Service, next, now *stage) bool {
-	i := slices.IndexFunc(now.config.Services, func(o config.Service) bool { return o.Name == s.Name })
-	o := now.config.Services[i]
-	return reflect.DeepEqual(s.Discover, o.Discover) && slices.Equal(s.Locality.Failover, o.Locality.Failover) &&
-		(s.Discover.Kind == config.DiscoverStatic ||
-			reflect.DeepEqual(next.config.Consul, now.config.Consul) && next.config.StateDir == now.config.StateDir)
-}
-
-func (p *program) source(s *config.Service, next *stage) (discovery.Source, error) {
-	d, c := &s.Discover, next.config
-	if d.Kind == config.DiscoverStatic {
-		return static.New(d.URLs), nil
-	}
-	if next.consul == nil {
-		client, err := consul.NewClient(consul.Options{
-			Address: c.Consul.Address, TokenFile: c.Consul.TokenFile, Datacenter: c.Consul.Datacenter, Logger: p.logger,
-		})
-		if err != nil {
-			return nil, err
-		}
-		next.consul = client
-	}
-	watch := consul.Watch{Service: d.Name, Tags: d.Tags, TaggedAddress: d.TaggedAddress}
-	source := next.consul.Source(watch)
-	if elsewhere := s.Locality.Failover; len(elsewhere) > 0 {
-		var others []discovery.Source
-		for _, datacenter := range elsewhere {
-			other := watch
-			other.Datacenter = datacenter
-			others = append(others, next.consul.Source(other))
-		}
-		source = failover.New(source, others...)
-	}
-	if c.StateDir == "" {
-		return source, nil
-	}
-	return snapshot.New(source, snapshot.Options{
-		Dir: c.StateDir, Service: s.Name, Query: fmt.Sprintf("consul %q %+q %q", c.Consul.Datacenter, watch, s.Locality.Failover), Logger: p.logger,
-	}), nil
+	return p.planFeed(s, v, next, now)
 }
 
 func checkSpec(c config.HealthCheck) health.Spec {

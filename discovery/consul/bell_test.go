@@ -232,7 +232,7 @@ func runAll(b *testing.B, c *Client, services int, told chan<- string) (stop fun
 	var running sync.WaitGroup
 	for i := range services {
 		name := numbered(i).Name
-		s := c.Source(Watch{Service: name})
+		s := c.Source(Watch{Service: name}, nil)
 		running.Go(func() {
 			s.Run(ctx, func(u discovery.Update) {
 				if u.Kind == discovery.Set {

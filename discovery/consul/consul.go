@@ -161,8 +161,10 @@ func NewClient(o Options) (*Client, error) {
 }
 
 // Source returns a source of the instances that w names, which is to be run once.
-// Each source keeps one request open, unless there are too many of them.
-func (c *Client) Source(w Watch) discovery.Source {
+// What before returns is what its first answer is judged by, as any other is by
+// the last one; it may be nil. Each source keeps one request open, unless there
+// are too many of them.
+func (c *Client) Source(w Watch, before discovery.Recall) discovery.Source {
 	w.Tags = slices.Clone(w.Tags)
 	c.sources.Add(1)
 	a := &asker{client: c, reader: newReader(w)}
@@ -170,6 +172,7 @@ func (c *Client) Source(w Watch) discovery.Source {
 		ask:    a.ask,
 		ended:  func() { c.sources.Add(-1) },
 		watch:  w,
+		before: before,
 		logger: c.logger,
 		random: rand.Float64,
 	}

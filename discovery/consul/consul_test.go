@@ -39,7 +39,7 @@ type updates struct {
 // watch runs a source of the client until the test ends.
 func watch(t *testing.T, c *Client, w Watch) *updates {
 	t.Helper()
-	return run(t, c.Source(w))
+	return run(t, c.Source(w, nil))
 }
 
 func run(t *testing.T, s discovery.Source) *updates {

@@ -216,7 +216,7 @@ func BenchmarkSwap(b *testing.B) {
 	told, done := make(chan time.Time, 1), make(chan struct{})
 	go func() {
 		defer close(done)
-		c.Source(Watch{Service: "web"}).Run(ctx, func(u discovery.Update) {
+		c.Source(Watch{Service: "web"}, nil).Run(ctx, func(u discovery.Update) {
 			if u.Kind != discovery.Set {
 				b.Errorf("update %+v", u)
 			}

@@ -26,7 +26,8 @@ const holdFor = 3 * time.Second
 type knowledge struct {
 	watch Watch
 	index uint64 // to ask with; 0 asks for an answer at once
-	known bool   // there has been a Set
+	told  bool   // there has been a Set
+	known bool   // the same, or there is what was known before
 	last  listing
 	since time.Time // when the first of those was missed that are held; zero: nobody is held
 }
@@ -45,6 +46,17 @@ func (k *knowledge) next(now time.Time) query {
 // holds reports whether there are instances that stay though the latest answer
 // doesn't name them.
 func (k *knowledge) holds() bool { return !k.since.IsZero() }
+
+// recall takes in what was known before there was an answer, if it was anything.
+// Whoever was held then is held still, for as long as anybody is.
+func (k *knowledge) recall(before []discovery.Instance, now time.Time) {
+	for _, i := range before {
+		k.known, k.last = true, append(k.last, &item{instance: i})
+		if i.Held {
+			k.since = now
+		}
+	}
+}
 
 // learn turns what a query brought into an update. It is not news if nothing can
 // be said before Consul is asked once more, which is then due at once.
@@ -69,15 +81,15 @@ func (k *knowledge) learn(a answer, err error, now time.Time) (update discovery.
 	case streamed(a.meta) && (reading == same || len(k.last.lost(list)) > 0):
 		k.index = 0
 		return discovery.Update{Kind: discovery.Unchanged}, false
-	case k.known && reading == same:
+	case k.told && reading == same:
 		return discovery.Update{Kind: discovery.Unchanged}, true
 	}
 	list = k.believe(list, a.asked.consistent, now)
-	if k.known && list.equal(k.last) {
+	if k.told && list.equal(k.last) {
 		k.last = list
 		return discovery.Update{Kind: discovery.Unchanged}, true
 	}
-	k.known, k.last = true, list
+	k.told, k.known, k.last = true, true, list
 	return list.update(), true
 }
 

@@ -188,6 +188,44 @@ func TestLearnHolds(t *testing.T) {
 	}
 }
 
+// TestLearnAfterAnother: the same, where something is known before the first
+// answer: the instances with these names, held ones as capitals.
+func TestLearnAfterAnother(t *testing.T) {
+	for before, lessons := range map[string][]lesson{
+		"": {
+			{"nothing was known", []event{{index: 5, names: "a"}, {index: 6}}, []string{"[a]:5", "[]:6"}},
+		},
+		"abc": {
+			{"the same: still the first that is told", []event{{index: 5, names: "abc"}, {index: 6, names: "abc"}}, []string{"[abc]:5", "same:6"}},
+			{"all are gone: held, then confirmed",
+				[]event{{index: 5}, {index: 5, after: holdFor}, {index: 5}},
+				[]string{"[ABC]:5", "same:leader", "[]:5"}},
+			{"no leader: old instances are no better", []event{{index: 5, names: "a", noLeader: true}, {index: 5, names: "abc"}}, []string{"fail:0", "[abc]:5"}},
+			{"one is gone, another is there", []event{{index: 5, names: "abd"}}, []string{"[abd]:5"}},
+		},
+		"ABc": {
+			{"who was held is held", []event{{index: 5, names: "bc"}, {index: 5, after: holdFor}, {index: 5, names: "bc"}}, []string{"[Abc]:5", "same:leader", "[bc]:5"}},
+			{"who was held is there", []event{{index: 5, names: "abc"}, {index: 6, names: "bc"}}, []string{"[abc]:5", "[bc]:6"}},
+		},
+	} {
+		for _, l := range lessons {
+			t.Run(before+" "+l.name, func(t *testing.T) {
+				k := knowledge{watch: Watch{Service: "web"}}
+				a, err := event{names: strings.ToLower(before)}.answer()
+				if err != nil {
+					t.Fatal(err)
+				}
+				known := newListing(a.items).update().Instances
+				for n := range known {
+					known[n].Held = before[n] < 'a'
+				}
+				k.recall(known, epoch)
+				l.teach(t, k)
+			})
+		}
+	}
+}
+
 // lesson is what events are to teach.
 type lesson struct {
 	name   string
@@ -195,8 +233,9 @@ type lesson struct {
 	want   []string
 }
 
-func (l lesson) run(t *testing.T) {
-	k := knowledge{watch: Watch{Service: "web"}}
+func (l lesson) run(t *testing.T) { l.teach(t, knowledge{watch: Watch{Service: "web"}}) }
+
+func (l lesson) teach(t *testing.T, k knowledge) {
 	now := epoch
 	var got []string
 	for _, e := range l.events {

@@ -14,6 +14,7 @@ type source struct {
 	ask    func(ctx context.Context, q query) (answer, error)
 	ended  func() // called when Run ends
 	watch  Watch
+	before discovery.Recall // nil if nothing can be known yet
 	logger hclog.Logger
 	random func() float64 // in [0, 1)
 }
@@ -34,6 +35,9 @@ func (s *source) Run(ctx context.Context, publish func(discovery.Update)) {
 		a, err := s.ask(ctx, q)
 		if ctx.Err() != nil {
 			return
+		}
+		if s.before != nil && !k.known {
+			k.recall(s.before(), time.Now())
 		}
 		update, isNews := k.learn(a, err, time.Now())
 		cost = changeCost

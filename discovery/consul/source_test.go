@@ -164,6 +164,29 @@ func TestRunSkipsToTheNewest(t *testing.T) {
 	})
 }
 
+// TestRunGoesByWhatWasKnown: also by what is known only when the first answer
+// comes, as that of a snapshot is.
+func TestRunGoesByWhatWasKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{events: []event{{err: errors.New("refused")}, {index: 1, names: "c"}}}
+		known := []discovery.Instance(nil)
+		source := &source{
+			before: func() []discovery.Instance { return known },
+			ask:    s.ask, ended: func() {}, watch: Watch{Service: "web"}, logger: hclog.NewNullLogger(), random: func() float64 { return 0 },
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), holdFor/2)
+		defer cancel()
+		var got []string
+		source.Run(ctx, func(u discovery.Update) {
+			known = []discovery.Instance{{ID: "a", Name: "a"}, {ID: "b", Name: "b"}}
+			got = append(got, brief(u, true))
+		})
+		if fmt.Sprint(got) != "[fail [ABc]]" {
+			t.Errorf("updates %q", got)
+		}
+	})
+}
+
 func TestRunLogsWhatBeginsAndEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refused, denied := event{err: errors.New("refused")}, event{err: errors.New("denied")}

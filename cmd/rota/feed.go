@@ -1,0 +1,144 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"sync/atomic"
+
+	"github.com/rota-lb/rota/config"
+	"github.com/rota-lb/rota/discovery"
+	"github.com/rota-lb/rota/discovery/consul"
+	"github.com/rota-lb/rota/discovery/failover"
+	"github.com/rota-lb/rota/discovery/snapshot"
+	"github.com/rota-lb/rota/discovery/static"
+)
+
+// feed is a source at work for a service.
+type feed struct {
+	source    discovery.Source
+	memory    *memory
+	elsewhere []string // the datacenters that stand in
+	stop      context.CancelFunc
+	ended     chan struct{}
+}
+
+// memory is what the feeds of a service have told last, one after the other, for
+// as long as they look for the same. So the first answer that a new one gets is
+// doubted as any other is, also where all that it has is a snapshot.
+type memory struct{ told atomic.Pointer[told] }
+
+type told struct {
+	instances []discovery.Instance
+	elsewhere []string // of the feed
+}
+
+// take takes in what a feed tells.
+func (m *memory) take(u discovery.Update, elsewhere []string) {
+	if u.Kind == discovery.Set || u.Kind == discovery.Kept && m.told.Load() == nil {
+		m.told.Store(&told{u.Instances, elsewhere})
+	}
+}
+
+// of returns what recalls the instances of a datacenter. Where that is "", as
+// nobody knows what Consul's agent calls its own, they are those of no other.
+func (m *memory) of(datacenter string, elsewhere []string) discovery.Recall {
+	return func() (its []discovery.Instance) {
+		t := m.told.Load()
+		if t == nil {
+			return nil
+		}
+		for _, i := range t.instances {
+			other := slices.Contains(elsewhere, i.Datacenter) || slices.Contains(t.elsewhere, i.Datacenter)
+			if i.Datacenter == datacenter || datacenter == "" && !other {
+				its = append(its, i)
+			}
+		}
+		return its
+	}
+}
+
+// planFeed gives a service its feed: the one that it has, if that is to stay.
+func (p *program) planFeed(s *config.Service, v *service, next, now *stage) error {
+	memory := new(memory)
+	if v.feed != nil {
+		i := slices.IndexFunc(now.config.Services, func(o config.Service) bool { return o.Name == s.Name })
+		o := &now.config.Services[i]
+		if sameFeed(s, o, next.config, now.config) {
+			return nil
+		}
+		if reflect.DeepEqual(s.Discover, o.Discover) {
+			memory = v.feed.memory
+		}
+	}
+	v.feed = &feed{memory: memory, elsewhere: s.Locality.Failover, ended: make(chan struct{})}
+	var err error
+	v.feed.source, err = p.source(s, v.feed, next)
+	return err
+}
+
+// sameFeed reports whether what tells a service's instances stays.
+func sameFeed(s, o *config.Service, next, now *config.Config) bool {
+	return reflect.DeepEqual(s.Discover, o.Discover) && slices.Equal(s.Locality.Failover, o.Locality.Failover) &&
+		(s.Discover.Kind == config.DiscoverStatic ||
+			reflect.DeepEqual(next.Consul, now.Consul) && next.StateDir == now.StateDir)
+}
+
+// source returns the source for a feed.
+func (p *program) source(s *config.Service, f *feed, next *stage) (discovery.Source, error) {
+	d, c := &s.Discover, next.config
+	if d.Kind == config.DiscoverStatic {
+		return static.New(d.URLs), nil
+	}
+	if next.consul == nil {
+		client, err := consul.NewClient(consul.Options{
+			Address: c.Consul.Address, TokenFile: c.Consul.TokenFile, Datacenter: c.Consul.Datacenter, Logger: p.logger,
+		})
+		if err != nil {
+			return nil, err
+		}
+		next.consul = client
+	}
+	watch := consul.Watch{Service: d.Name, Tags: d.Tags, TaggedAddress: d.TaggedAddress}
+	in := func(datacenter string) discovery.Source {
+		w := watch
+		w.Datacenter = datacenter
+		return next.consul.Source(w, f.memory.of(cmp.Or(datacenter, c.Consul.Datacenter), f.elsewhere))
+	}
+	source := in("")
+	if len(f.elsewhere) > 0 {
+		var others []discovery.Source
+		for _, datacenter := range f.elsewhere {
+			others = append(others, in(datacenter))
+		}
+		source = failover.New(source, others...)
+	}
+	if c.StateDir == "" {
+		return source, nil
+	}
+	return snapshot.New(source, snapshot.Options{
+		Dir: c.StateDir, Service: s.Name, Query: fmt.Sprintf("consul %q %+q %q", c.Consul.Datacenter, watch, f.elsewhere), Logger: p.logger,
+	}), nil
+}
+
+// follow has a service listen to its source, and no longer to that of its
+// former self, which may be nil.
+func (p *program) follow(s, old *service) {
+	ctx, stop := context.WithCancel(p.work)
+	s.feed.stop = stop
+	if old != nil {
+		old.feed.stop()
+	}
+	p.background.Go(func() {
+		defer close(s.feed.ended)
+		if old != nil {
+			<-old.feed.ended // what it says last must not come after what is true now
+		}
+		s.feed.source.Run(ctx, func(u discovery.Update) {
+			s.feed.memory.take(u, s.feed.elsewhere)
+			s.pool.Apply(u)
+		})
+	})
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/hashicorp/consul/api"
+
+	"github.com/rota-lb/rota/discovery"
+	"github.com/rota-lb/rota/internal/testkit"
+)
+
+// consuls plays the agents of datacenters that know one service: that of "" is
+// the agent's own, which calls itself dc1.
+type consuls struct {
+	*httptest.Server
+	mu      sync.Mutex
+	index   int
+	changed chan struct{}
+	lists   map[string][]*api.ServiceEntry
+	down    map[string]bool // answers 500
+	silent  map[string]bool // answers nothing
+}
+
+func startConsuls(t *testing.T) *consuls {
+	c := &consuls{index: 1, changed: make(chan struct{}), lists: map[string][]*api.ServiceEntry{}, down: map[string]bool{}, silent: map[string]bool{}}
+	c.Server = httptest.NewServer(c)
+	t.Cleanup(func() {
+		c.CloseClientConnections()
+		c.Close()
+	})
+	return c
+}
+
+// change has the datacenters be as they are after a change of them.
+func (c *consuls) change(change func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change()
+	c.index++
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// list has a datacenter list backends at these addresses.
+func (c *consuls) list(datacenter string, addresses ...string) {
+	c.change(func() {
+		c.lists[datacenter] = []*api.ServiceEntry{}
+		for _, address := range addresses {
+			host, port, _ := strings.Cut(address, ":")
+			var n int
+			fmt.Sscan(port, &n)
+			e := testkit.Entry("web", port, host, n)
+			e.Node.Datacenter = datacenter
+			if datacenter == "" {
+				e.Node.Datacenter = "dc1"
+			}
+			c.lists[datacenter] = append(c.lists[datacenter], e)
+		}
+	})
+}
+
+func (c *consuls) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == testkit.LeaderPath {
+		fmt.Fprint(w, `"127.0.0.1:8300"`)
+		return
+	}
+	datacenter := r.URL.Query().Get("dc")
+	c.mu.Lock()
+	for c.silent[datacenter] || r.URL.Query().Get("index") == fmt.Sprint(c.index) && !c.down[datacenter] {
+		changed := c.changed
+		c.mu.Unlock()
+		select {
+		case <-changed:
+		case <-r.Context().Done():
+			return
+		}
+		c.mu.Lock()
+	}
+	defer c.mu.Unlock()
+	if c.down[datacenter] {
+		http.Error(w, "No path to datacenter", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("X-Consul-Index", fmt.Sprint(c.index))
+	w.Header().Set("X-Consul-KnownLeader", "true")
+	w.Header().Set("X-Consul-LastContact", "0")
+	_ = json.NewEncoder(w).Encode(c.lists[datacenter])
+}
+
+// web is the service that they know, with something before it.
+func (c *consuls) web(more string, failover ...string) string {
+	locality := ""
+	if len(failover) > 0 {
+		locality = fmt.Sprintf("  locality {\n    failover = [\"%s\"]\n  }\n", strings.Join(failover, `", "`))
+	}
+	return addresses + more + fmt.Sprintf("consul { address = %q }\nservice \"web\" {\n%s}\n", c.Listener.Addr(), locality)
+}
+
+// states returns the states of the service's endpoints, by address.
+func (r *running) states() map[string]string {
+	states := map[string]string{}
+	for e := range r.stage.Load().service("web").pool.View().Endpoints.All() {
+		states[e.Address] = string(e.State)
+	}
+	return states
+}
+
+// A source that takes the place of another doubts its first answer as any other,
+// and so does one that has a snapshot: an agent that starts anew knows nobody.
+func TestTheFirstAnswerIsDoubted(t *testing.T) {
+	a, b := address(t, says("a")), address(t, says("b"))
+	folder := fmt.Sprintf("state_dir = %q\n", t.TempDir())
+	c := startConsuls(t)
+	c.list("", a, b)
+	held := map[string]string{a: "held", b: "held"}
+	t.Run("after a reload", func(t *testing.T) {
+		r := start(t, c.web(""))
+		r.log.await(t, "ready\n")
+		c.change(func() { c.silent[""] = true })
+		r.reloads(c.web(folder), "state_dir changed")
+		c.change(func() { c.silent[""], c.lists[""] = false, []*api.ServiceEntry{} })
+		r.log.await(t, "endpoint held: service=web")
+		if status, _ := r.get(r.url); status != 200 || !maps.Equal(r.states(), held) {
+			t.Errorf("answers %d by %v", status, r.states())
+		}
+		c.list("", a, b)
+		r.log.await(t, "Consul's list is believed again")
+	})
+	t.Run("after a start from a snapshot", func(t *testing.T) {
+		c.change(func() { c.down[""] = true })
+		r := start(t, c.web(folder))
+		r.log.await(t, "ready\n")
+		c.change(func() { c.down[""], c.lists[""] = false, []*api.ServiceEntry{} })
+		r.log.await(t, "endpoint held: service=web")
+		if status, _ := r.get(r.url); status != 200 || !maps.Equal(r.states(), held) {
+			t.Errorf("answers %d by %v", status, r.states())
+		}
+	})
+}
+
+func TestMemory(t *testing.T) {
+	in := func(kind discovery.Kind, ids ...string) discovery.Update {
+		u := discovery.Update{Kind: kind}
+		for _, id := range ids {
+			datacenter, _, _ := strings.Cut(id, "/")
+			u.Instances = append(u.Instances, discovery.Instance{ID: id, Datacenter: datacenter})
+		}
+		return u
+	}
+	type told struct {
+		update    discovery.Update
+		elsewhere []string
+	}
+	first := told{in(discovery.Set, "dc1/a", "dc1/b", "dc2/a"), []string{"dc2"}}
+	tests := []struct {
+		name       string
+		told       []told
+		datacenter string
+		elsewhere  []string
+		want       string
+	}{
+		{"nothing", nil, "", nil, ""},
+		{"the agent's own", []told{first}, "", []string{"dc2"}, "dc1/a dc1/b"},
+		{"the agent's own, though no other stands in any more", []told{first}, "", nil, "dc1/a dc1/b"},
+		{"the agent's own by its name", []told{first}, "dc1", nil, "dc1/a dc1/b"},
+		{"another", []told{first}, "dc2", []string{"dc2"}, "dc2/a"},
+		{"one that is new", []told{first}, "dc3", []string{"dc3"}, ""},
+		{"what is told later", []told{first, {in(discovery.Set, "dc1/c"), nil}}, "", nil, "dc1/c"},
+		{"a failure", []told{first, {in(discovery.Failed), nil}}, "dc2", []string{"dc2"}, "dc2/a"},
+		{"a snapshot", []told{{in(discovery.Kept, "dc1/c"), nil}}, "", nil, "dc1/c"},
+		{"a snapshot that is older", []told{first, {in(discovery.Kept, "dc1/c"), nil}}, "dc1", nil, "dc1/a dc1/b"},
+	}
+	for _, tt := range tests {
+		var m memory
+		recall := m.of(tt.datacenter, tt.elsewhere)
+		for _, told := range tt.told {
+			m.take(told.update, told.elsewhere)
+		}
+		var got []string
+		for _, i := range recall() {
+			got = append(got, i.ID)
+		}
+		if !slices.Equal(got, strings.Fields(tt.want)) {
+			t.Errorf("%s: recalls %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
