@@ -45,6 +45,7 @@ func TestAnotherDatacenterStandsIn(t *testing.T) {
 	register(own, again.name, again.port)
 	own.Deregister(near.name)
 	rota.await("endpoint serving", "id", "again")
+	rota.await("endpoint draining", "id", "near") // until then it counts in its tier
 	rota.answered("again")
 }
 

@@ -102,18 +102,20 @@ func (p *program) source(s *config.Service, f *feed, next *stage) (discovery.Sou
 		next.consul = client
 	}
 	watch := consul.Watch{Service: d.Name, Tags: d.Tags, TaggedAddress: d.TaggedAddress}
-	in := func(datacenter string) discovery.Source {
+	in := func(datacenter string) failover.Part {
 		w := watch
 		w.Datacenter = datacenter
-		return next.consul.Source(w, f.memory.of(cmp.Or(datacenter, c.Consul.Datacenter), f.elsewhere))
+		before := f.memory.of(cmp.Or(datacenter, c.Consul.Datacenter), f.elsewhere)
+		return failover.Part{Source: next.consul.Source(w, before), Before: before}
 	}
-	source := in("")
+	own := in("")
+	source := own.Source
 	if len(f.elsewhere) > 0 {
-		var others []discovery.Source
+		var others []failover.Part
 		for _, datacenter := range f.elsewhere {
 			others = append(others, in(datacenter))
 		}
-		source = failover.New(source, others...)
+		source = failover.New(own, others...)
 	}
 	if c.StateDir == "" {
 		return source, nil

@@ -6,10 +6,13 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/consul/api"
 
@@ -21,16 +24,22 @@ import (
 // the agent's own, which calls itself dc1.
 type consuls struct {
 	*httptest.Server
+	t       *testing.T
 	mu      sync.Mutex
 	index   int
 	changed chan struct{}
 	lists   map[string][]*api.ServiceEntry
 	down    map[string]bool // answers 500
 	silent  map[string]bool // answers nothing
+	asked   map[string]int  // how often
+	arrived chan struct{}   // closed when it is
 }
 
 func startConsuls(t *testing.T) *consuls {
-	c := &consuls{index: 1, changed: make(chan struct{}), lists: map[string][]*api.ServiceEntry{}, down: map[string]bool{}, silent: map[string]bool{}}
+	c := &consuls{
+		t: t, index: 1, changed: make(chan struct{}), arrived: make(chan struct{}),
+		lists: map[string][]*api.ServiceEntry{}, down: map[string]bool{}, silent: map[string]bool{}, asked: map[string]int{},
+	}
 	c.Server = httptest.NewServer(c)
 	t.Cleanup(func() {
 		c.CloseClientConnections()
@@ -67,6 +76,26 @@ func (c *consuls) list(datacenter string, addresses ...string) {
 	})
 }
 
+// await waits until a datacenter has been asked so often, and returns how often.
+func (c *consuls) await(datacenter string, n int) int {
+	c.t.Helper()
+	timer := time.NewTimer(10 * time.Second)
+	defer timer.Stop()
+	for {
+		c.mu.Lock()
+		asked, arrived := c.asked[datacenter], c.arrived
+		c.mu.Unlock()
+		if asked >= n {
+			return asked
+		}
+		select {
+		case <-arrived:
+		case <-timer.C:
+			c.t.Fatalf("%q was asked %d times, want %d", datacenter, asked, n)
+		}
+	}
+}
+
 func (c *consuls) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == testkit.LeaderPath {
 		fmt.Fprint(w, `"127.0.0.1:8300"`)
@@ -74,6 +103,9 @@ func (c *consuls) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	datacenter := r.URL.Query().Get("dc")
 	c.mu.Lock()
+	c.asked[datacenter]++
+	close(c.arrived)
+	c.arrived = make(chan struct{})
 	for c.silent[datacenter] || r.URL.Query().Get("index") == fmt.Sprint(c.index) && !c.down[datacenter] {
 		changed := c.changed
 		c.mu.Unlock()
@@ -144,6 +176,45 @@ func TestTheFirstAnswerIsDoubted(t *testing.T) {
 			t.Errorf("answers %d by %v", status, r.states())
 		}
 	})
+}
+
+// While another datacenter carries the service, neither a start nor a reload has
+// a moment without it.
+func TestAnotherDatacenterIsWaitedFor(t *testing.T) {
+	a, b := address(t, says("a")), address(t, says("b"))
+	folder := t.TempDir()
+	more := fmt.Sprintf("state_dir = %q\n", folder)
+	c := startConsuls(t)
+	c.list("")
+	c.list("dc2", b)
+	c.change(func() { c.silent["dc2"] = true })
+	r := launch(t, c.web("", "dc2"))
+	asked := c.await("dc2", 1)
+	c.await("", 2) // so it has told that there is nobody
+	c.change(func() { c.silent["dc2"] = false })
+	r.log.await(t, "ready\n")
+	if status, body := r.get(r.url); status != 200 || body != "b" || strings.Contains(r.log.String(), "nobody is on duty") {
+		t.Errorf("at the start: %d %q, and\n%s", status, body, r.log)
+	}
+
+	// One that can't be reached at that moment stays, on disk too.
+	c.change(func() { c.down["dc2"] = true })
+	c.await("dc2", asked+2)
+	r.reloads(c.web(more, "dc2"), "state_dir changed")
+	c.list("", a)
+	for began := time.Now(); !maps.Equal(r.states(), map[string]string{a: "serving", b: "serving"}); {
+		if status, _ := r.get(r.url); status != 200 || time.Since(began) > 10*time.Second {
+			t.Fatalf("after the reload: %d by %v", status, r.states())
+		}
+	}
+	r.end(nil)
+	files, err := filepath.Glob(filepath.Join(folder, "*.snapshot"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("on disk is %v, %v", files, err)
+	}
+	if text, err := os.ReadFile(files[0]); err != nil || !strings.Contains(string(text), a) || !strings.Contains(string(text), b) {
+		t.Errorf("on disk is %s, %v", text, err)
+	}
 }
 
 func TestMemory(t *testing.T) {

@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -60,29 +64,46 @@ func TestFailover(t *testing.T) {
 	unchanged := discovery.Update{Kind: discovery.Unchanged}
 	rejecting := set("b/1")
 	rejecting.Rejected = []discovery.Rejected{{ID: "b/2"}}
+	// known is what was known of the second of the others before.
 	type step struct {
-		from   int
+		from   int // or late
 		update discovery.Update
 		want   string // what is told, joined by "; "
 	}
-	tests := map[string][]step{
-		"joined, in order":                   {{0, set("b/1", "b/2"), "set b/1 b/2"}, {1, set("a/1"), "set a/1 b/1 b/2"}, {2, set("c/1"), "set a/1 b/1 b/2 c/1"}},
-		"nothing before the primary":         {{1, set("a/1"), ""}, {2, unchanged, ""}, {0, set("b/1"), "set a/1 b/1"}},
-		"its failures are told":              {{0, failed, "failed: no leader"}, {1, set("a/1"), ""}, {0, set("b/1"), "set a/1 b/1"}},
-		"those of others are not":            {{0, set("b/1"), "set b/1"}, {1, set("a/1"), "set a/1 b/1"}, {1, failed, ""}, {1, unchanged, ""}, {0, unchanged, "unchanged"}},
-		"others go on while it fails":        {{0, set("b/1"), "set b/1"}, {0, failed, "failed: no leader"}, {1, set("a/1"), "set a/1 b/1; failed: no leader"}, {0, unchanged, "unchanged"}, {1, set(), "set b/1"}},
-		"an empty primary is news":           {{1, set("a/1"), ""}, {0, set(), "set a/1"}},
-		"rejected instances are of all":      {{0, rejecting, "set b/1 -b/2"}, {1, set("a/1"), "set a/1 b/1 -b/2"}},
-		"a datacenter that is named twice":   {{0, set("b/1"), "set b/1"}, {1, set("b/1"), "set b/1"}},
-		"an instance that is gone elsewhere": {{0, set("b/1"), "set b/1"}, {1, set("a/1", "a/2"), "set a/1 a/2 b/1"}, {1, set("a/2"), "set a/2 b/1"}},
+	const late = -1 // time is over
+	tests := map[string]struct {
+		known []string
+		steps []step
+	}{
+		"joined, in order":                   {nil, []step{{0, set("b/1", "b/2"), ""}, {1, set("a/1"), ""}, {2, set("c/1"), "set a/1 b/1 b/2 c/1"}, {1, set("a/2"), "set a/2 b/1 b/2 c/1"}}},
+		"nothing before the primary":         {nil, []step{{1, set("a/1"), ""}, {2, set(), ""}, {0, set("b/1"), "set a/1 b/1"}}},
+		"who fails is not waited for":        {nil, []step{{0, set("b/1"), ""}, {2, failed, ""}, {1, failed, "set b/1"}, {2, failed, ""}, {2, set("c/1"), "set b/1 c/1"}}},
+		"but who failed before may be back":  {nil, []step{{0, failed, "failed: no leader"}, {1, failed, ""}, {2, failed, ""}, {0, set(), ""}, {2, failed, ""}, {1, set("a/1"), "set a/1"}}},
+		"nor is who is late":                 {nil, []step{{0, set("b/1"), ""}, {2, set("c/1"), ""}, {late, set(), "set b/1 c/1"}, {1, set("a/1"), "set a/1 b/1 c/1"}}},
+		"nothing confirms what was not told": {nil, []step{{0, set("b/1"), ""}, {0, unchanged, ""}, {late, set(), "set b/1"}, {0, unchanged, "unchanged"}}},
+		"late when all has been told":        {nil, []step{{1, set(), ""}, {2, set(), ""}, {0, set("b/1"), "set b/1"}, {late, set(), ""}}},
+		"it fails again while it waits":      {nil, []step{{0, set("b/1"), ""}, {0, failed, "failed: no leader"}, {late, set(), "set b/1; failed: no leader"}}},
+		"what was known before stands":       {[]string{"c/1"}, []step{{1, set("a/1"), ""}, {0, set("b/1"), "set a/1 b/1 c/1"}, {2, failed, ""}, {0, set("b/2"), "set a/1 b/2 c/1"}, {2, set("c/2"), "set a/1 b/2 c/2"}, {2, set(), "set a/1 b/2"}}},
+		"its failures are told":              {nil, []step{{0, failed, "failed: no leader"}, {1, set("a/1"), ""}, {2, set(), ""}, {0, set("b/1"), "set a/1 b/1"}}},
+		"those of others are not":            {nil, []step{{0, set("b/1"), ""}, {late, set(), "set b/1"}, {1, set("a/1"), "set a/1 b/1"}, {1, failed, ""}, {1, unchanged, ""}, {0, unchanged, "unchanged"}}},
+		"others go on while it fails":        {nil, []step{{0, set("b/1"), ""}, {late, set(), "set b/1"}, {0, failed, "failed: no leader"}, {1, set("a/1"), "set a/1 b/1; failed: no leader"}, {0, unchanged, "unchanged"}, {1, set(), "set b/1"}}},
+		"an empty primary is news":           {nil, []step{{1, set("a/1"), ""}, {2, set(), ""}, {0, set(), "set a/1"}}},
+		"rejected instances are of all":      {nil, []step{{2, set(), ""}, {0, rejecting, ""}, {1, set("a/1"), "set a/1 b/1 -b/2"}}},
+		"a datacenter that is named twice":   {nil, []step{{2, set(), ""}, {0, set("b/1"), ""}, {1, set("b/1"), "set b/1"}}},
+		"an instance that is gone elsewhere": {nil, []step{{2, set(), ""}, {0, set("b/1"), ""}, {1, set("a/1", "a/2"), "set a/1 a/2 b/1"}, {1, set("a/2"), "set a/2 b/1"}}},
 	}
-	for name, steps := range tests {
+	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			var told []string
-			j := joint{sets: make([]discovery.Update, 3), publish: func(u discovery.Update) { told = append(told, words(u)) }}
-			for i, s := range steps {
+			before := func() []discovery.Instance { return set(tt.known...).Instances }
+			j := newJoint(source{{}, {}, {Before: before}}, func(u discovery.Update) { told = append(told, words(u)) })
+			for i, s := range tt.steps {
 				told = nil
-				j.take(s.from, s.update)
+				if s.from == late {
+					j.miss()
+				} else {
+					j.take(s.from, s.update)
+				}
 				if got := strings.Join(told, "; "); got != s.want {
 					t.Errorf("step %d: told %q, want %q", i, got, s.want)
 				}
@@ -98,16 +119,36 @@ func TestRun(t *testing.T) {
 	told, ended := make(chan string), make(chan struct{})
 	go func() {
 		defer close(ended)
-		New(primary, other).Run(ctx, func(u discovery.Update) { told <- words(u) })
+		New(Part{Source: primary}, Part{Source: other}).Run(ctx, func(u discovery.Update) { told <- words(u) })
 	}()
 	primary <- set("a")
-	if got := <-told; got != "set a" {
-		t.Errorf("told %q", got)
-	}
 	other <- set("b")
 	if got := <-told; got != "set a b" {
 		t.Errorf("told %q", got)
 	}
 	cancel()
 	<-ended
+}
+
+// The others are waited for, but not for ever.
+func TestRunWaitsForTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		primary, other := make(played), make(played)
+		ctx, cancel := context.WithCancel(t.Context())
+		var took []time.Duration
+		var began time.Time
+		var ended sync.WaitGroup
+		ended.Go(func() {
+			New(Part{Source: primary}, Part{Source: other}).Run(ctx, func(discovery.Update) { took = append(took, time.Since(began)) })
+		})
+		time.Sleep(time.Hour)
+		began = time.Now()
+		primary <- set("a")
+		time.Sleep(time.Hour)
+		cancel()
+		ended.Wait()
+		if !slices.Equal(took, []time.Duration{patience}) {
+			t.Errorf("told after %v, want once after %v", took, patience)
+		}
+	})
 }
