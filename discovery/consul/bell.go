@@ -129,20 +129,23 @@ func (c *chime) next() <-chan struct{} {
 	return c.rung
 }
 
-// ring wakes all who rest, not too soon after the last time. If another does so
-// meanwhile, which ends ctx, that will do: what they ask then is newer still.
-func (c *chime) ring(ctx context.Context, every time.Duration) {
+// ring wakes all who rest, not too soon after the last time, and reports whether
+// they have been woken. If another does so meanwhile that will do: what they ask
+// then is newer still.
+func (c *chime) ring(ctx context.Context, every time.Duration) (rang bool) {
 	c.mu.Lock()
-	soon := every - time.Since(c.last)
+	before, soon := c.rung, every-time.Since(c.last)
 	c.mu.Unlock()
-	if !pause(ctx, soon) {
-		return
-	}
+	waited := pause(ctx, soon)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.rung != before || !waited {
+		return c.rung != before
+	}
 	c.last = time.Now()
 	close(c.rung)
 	c.rung = make(chan struct{})
+	return true
 }
 
 // rest waits until there may be something new for a source: a bell has rung
@@ -159,8 +162,8 @@ func (c *Client) rest(ctx context.Context, rung <-chan struct{}, limit time.Dura
 	defer stop()
 	select {
 	case b := <-c.bells:
-		if c.listen(ctx, b) {
-			c.chime.ring(ctx, time.Duration(c.sources.Load())*ringEvery)
+		if c.listen(ctx, b) && !c.chime.ring(ctx, time.Duration(c.sources.Load())*ringEvery) {
+			b.index = 0 // so that whoever takes the bell next hears of the change
 		}
 		c.bells <- b
 	case <-ctx.Done():

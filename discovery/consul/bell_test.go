@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"syscall"
@@ -150,6 +152,44 @@ func TestRingsArePaced(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestAChangeIsRungByTheNext: a source that has heard a change may have to wait
+// before it may ring, and its rest may end before. Then whoever takes the bell
+// next rings, unless another has.
+func TestAChangeIsRungByTheNext(t *testing.T) {
+	for _, another := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			c := &Client{chime: chime{rung: make(chan struct{}), last: time.Now()}}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if another {
+				stop := time.AfterFunc(time.Second/2, func() {
+					if !c.chime.ring(t.Context(), 0) {
+						t.Error("the other does not ring")
+					}
+				}).Stop
+				defer stop()
+			}
+			if rang := c.chime.ring(ctx, 2*time.Second); rang != another {
+				t.Errorf("it has rung: %v, want %v", rang, another)
+			}
+		})
+	}
+	f := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Consul-Index", "11")
+		fmt.Fprint(w, "{}")
+	}))
+	defer f.Close()
+	c := newClient(t, Options{Address: f.Listener.Addr().String()})
+	c.sources.Add(int64(time.Hour / ringEvery))
+	c.chime.last = time.Now()
+	c.bells = make(chan *bell, 1)
+	c.bells <- &bell{path: "/v1/catalog/services", mark: skip, any: true, index: 10, last: 10}
+	c.rest(t.Context(), c.chime.next(), time.Second/2)
+	if !c.listen(t.Context(), <-c.bells) {
+		t.Error("the change is lost")
+	}
 }
 
 // cpu returns how long this process has been computing.
