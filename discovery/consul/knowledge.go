@@ -61,8 +61,8 @@ func (k *knowledge) recall(before []discovery.Instance, now time.Time) {
 // learn turns what a query brought into an update. It is not news if nothing can
 // be said before Consul is asked once more, which is then due at once.
 func (k *knowledge) learn(a answer, err error, now time.Time) (update discovery.Update, isNews bool) {
-	if errors.Is(err, errLeaderIsBack) {
-		k.index = 0
+	if errors.Is(err, errLeaderIsBack) || errors.Is(err, errAnswersAgain) || errors.Is(err, errNewToken) {
+		k.index = 0 // nothing has failed: it is to be asked anew
 		return discovery.Update{Kind: discovery.Unchanged}, false
 	}
 	if err == nil {

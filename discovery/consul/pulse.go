@@ -18,6 +18,13 @@ const (
 	// reviveEvery is the least time between two ends of all queries, for each that
 	// there is: a Consul that is slow must not be asked everything again and again.
 	reviveEvery = 2 * time.Millisecond
+	// stall is how long looks fail where a Consul is merely slow. Then connections
+	// live, so that its queries are ended once in minPause at most, and less and
+	// less often, down to once in maxPause, until no look has failed for calm.
+	stall    = 2 * time.Second
+	minPause = time.Second
+	maxPause = 30 * time.Second
+	calm     = time.Minute
 )
 
 // Why a query is asked anew.
@@ -97,28 +104,75 @@ func (p *pulse) leave() {
 
 // run looks until ctx is done.
 func (p *pulse) run(ctx context.Context) {
-	token, missing := p.token(), false
+	token := p.token()
+	var l looks
 	var revived time.Time
-	var reason error
 	for pause(ctx, beatEvery) {
+		began := time.Now()
 		err := p.look(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		if t := p.token(); t != "" && t != token {
-			token, reason = t, errNewToken
+			token, l.renewed = t, true
 		}
-		switch {
-		case err != nil:
-			missing = true
-			continue
-		case missing:
-			missing, reason = false, errAnswersAgain
-		}
+		l.learn(err == nil, began, time.Now())
+		reason := l.reason(time.Now())
 		if reason != nil && p.revive(ctx, reason, time.Since(revived)) {
-			revived, reason = time.Now(), nil
+			revived = time.Now()
+			l.revived(revived)
 		}
 	}
+}
+
+// looks is what is known from looking. It reads no clock.
+type looks struct {
+	failing bool      // the latest has failed
+	since   time.Time // when the first began that has failed in a row
+	last    time.Time // when one has failed last
+	back    bool      // there are answers again, and what was asked before was not ended
+	outage  bool      // after more than a stall
+	renewed bool      // there is another token, and the same
+	pause   time.Duration
+	until   time.Time // the end of the pause after a stall
+}
+
+// learn takes in a look that took from began to now.
+func (l *looks) learn(answered bool, began, now time.Time) {
+	switch {
+	case !answered && !l.failing:
+		if began.Sub(l.last) > calm {
+			l.pause = 0
+		}
+		l.since = began
+	case answered && l.failing:
+		l.back, l.outage = true, l.outage || now.Sub(l.since) > stall
+	}
+	if l.failing = !answered; l.failing {
+		l.last = now
+	}
+}
+
+// reason returns why all queries are to end now, if they are. It takes an answer.
+func (l *looks) reason(now time.Time) error {
+	switch {
+	case l.failing:
+		return nil
+	case l.renewed:
+		return errNewToken
+	case l.back && (l.outage || !now.Before(l.until)):
+		return errAnswersAgain
+	}
+	return nil
+}
+
+// revived notes that they have ended. What comes soon is another stall.
+func (l *looks) revived(now time.Time) {
+	if l.back {
+		l.pause = min(max(2*l.pause, minPause), maxPause)
+		l.until = now.Add(l.pause)
+	}
+	l.back, l.outage, l.renewed = false, false, false
 }
 
 // revive ends all queries, unless it is too soon for so many.

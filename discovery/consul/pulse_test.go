@@ -126,6 +126,54 @@ func TestPulseOfManyQueries(t *testing.T) {
 	})
 }
 
+// A Consul that stalls now and then is asked everything anew less and less often,
+// while its return after an outage is felt at once. When all has been well for
+// a while, so is a stall.
+func TestPulseOfAConsulThatStalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPatient()
+		_, leave := p.follow(t.Context())
+		defer leave()
+		ended := func(within time.Duration) bool {
+			p.mu.Lock()
+			beat := p.beat
+			p.mu.Unlock()
+			time.Sleep(within)
+			synctest.Wait()
+			return beat.Err() != nil
+		}
+		lose := func(long time.Duration) {
+			p.sick.Store(true)
+			time.Sleep(long)
+			p.sick.Store(false)
+		}
+		stalls := func(long time.Duration) (n int) {
+			for began := time.Now(); time.Since(began) < long; {
+				lose(2 * beatEvery)
+				if ended(2 * beatEvery) {
+					n++
+				}
+			}
+			return n
+		}
+		if n := stalls(time.Minute); n != 6 {
+			t.Errorf("in a minute of stalls all was asked anew %d times, want 6: after 0, 1, 3, 7, 15 and 31", n)
+		}
+		if n := stalls(10 * time.Minute); n < 18 || n > 21 {
+			t.Errorf("in 10 min of stalls all was asked anew %d times, want 20", n)
+		}
+		for range 2 {
+			if lose(2*stall + beatEvery); !ended(beatEvery) {
+				t.Error("the end of an outage is not felt")
+			}
+		}
+		time.Sleep(calm + time.Second)
+		if lose(2 * beatEvery); !ended(beatEvery) {
+			t.Error("a stall after a calm time is not felt")
+		}
+	})
+}
+
 // The pulse is felt only while there are queries.
 func TestPulseEndsWithTheLastQuery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -187,7 +235,7 @@ func TestAnotherTokenIsFelt(t *testing.T) {
 	})
 	give("")
 	u.first("what a weak token gives", func(update discovery.Update) bool {
-		return update.Kind == discovery.Failed && !errors.Is(update.Err, errNewToken)
+		return update.Kind == discovery.Failed
 	})
 	give(all)
 	u.first("the instance again", func(update discovery.Update) bool { return update.Kind != discovery.Failed })
