@@ -121,7 +121,7 @@ func (p *program) source(s *config.Service, f *feed, next *stage) (discovery.Sou
 		return source, nil
 	}
 	return snapshot.New(source, snapshot.Options{
-		Dir: c.StateDir, Service: s.Name, Query: fmt.Sprintf("consul %q %+q %q", c.Consul.Datacenter, watch, f.elsewhere), Logger: p.logger,
+		Dir: c.StateDir, Service: s.Name, Query: fmt.Sprintf("consul %s %+q %q", next.consul.Scope(), watch, f.elsewhere), Logger: p.logger,
 	}), nil
 }
 

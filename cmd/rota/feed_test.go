@@ -217,6 +217,23 @@ func TestAnotherDatacenterIsWaitedFor(t *testing.T) {
 	}
 }
 
+// What is on disk of another Consul, or of another part of it, is not served.
+func TestASnapshotOfAnotherConsul(t *testing.T) {
+	folder := fmt.Sprintf("state_dir = %q\n", t.TempDir())
+	c := startConsuls(t)
+	c.list("", address(t, says("a")))
+	first := start(t, c.web(folder))
+	first.log.await(t, "ready\n")
+	first.end(nil)
+	t.Setenv("CONSUL_NAMESPACE", "other")
+	c.change(func() { c.down[""] = true })
+	r := launch(t, c.web(folder))
+	r.log.await(t, "the snapshot is ignored")
+	if states := r.states(); len(states) != 0 {
+		t.Errorf("it serves %v", states)
+	}
+}
+
 func TestMemory(t *testing.T) {
 	in := func(kind discovery.Kind, ids ...string) discovery.Update {
 		u := discovery.Update{Kind: kind}

@@ -96,6 +96,39 @@ func TestOptionsBeforeEnvironment(t *testing.T) {
 	}
 }
 
+// TestScope: whatever makes the instances others is in it, also where it comes
+// from the environment.
+func TestScope(t *testing.T) {
+	before := map[string]string{}
+	for _, tt := range []struct {
+		name        string
+		options     Options
+		environment map[string]string
+	}{
+		{name: "nothing"},
+		{"an address", Options{Address: "a:1"}, nil},
+		{"a datacenter", Options{Datacenter: "dc2"}, nil},
+		{"an address in the environment", Options{}, map[string]string{"CONSUL_HTTP_ADDR": "b:1"}},
+		{"a namespace", Options{}, map[string]string{"CONSUL_NAMESPACE": "dc2"}},
+		{"a partition", Options{}, map[string]string{"CONSUL_PARTITION": "dc2"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for name, value := range tt.environment {
+				t.Setenv(name, value)
+			}
+			scope := newClient(t, tt.options).Scope()
+			if other, exists := before[scope]; exists {
+				t.Errorf("the scope %s is that of %s", scope, other)
+			}
+			before[scope] = tt.name
+		})
+	}
+	t.Setenv("CONSUL_HTTP_ADDR", "a:1")
+	if scope := newClient(t, Options{}).Scope(); before[scope] != "an address" {
+		t.Errorf("the scope %s depends on where the address comes from", scope)
+	}
+}
+
 func TestTokenFileIsReadAgain(t *testing.T) {
 	f := testkit.StartFaultConsul(t)
 	file := filepath.Join(t.TempDir(), "token")

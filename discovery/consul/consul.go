@@ -63,6 +63,7 @@ type Client struct {
 	pulse     *pulse
 	tokenFile string // "" if the token, if any, came from the environment
 	hasToken  bool
+	scope     string
 	logger    hclog.Logger
 
 	blockFor     time.Duration
@@ -117,6 +118,7 @@ func NewClient(o Options) (*Client, error) {
 	if err := checkAddress(config.Address); err != nil {
 		return nil, err
 	}
+	scope := fmt.Sprintf("%q %q %q %q", config.Address, config.Datacenter, config.Namespace, config.Partition)
 	if config.TokenFile != "" {
 		if _, err := readToken(config.TokenFile); err != nil {
 			return nil, err
@@ -150,6 +152,7 @@ func NewClient(o Options) (*Client, error) {
 		},
 		tokenFile:    config.TokenFile,
 		hasToken:     config.TokenFile != "" || config.Token != "",
+		scope:        scope,
 		logger:       logger,
 		blockFor:     blockFor,
 		answerWithin: answerWithin,
@@ -177,6 +180,11 @@ func (c *Client) Source(w Watch, before discovery.Recall) discovery.Source {
 		random: rand.Float64,
 	}
 }
+
+// Scope says which Consul is asked, and what part of it: its address, datacenter,
+// namespace and partition, wherever they were set. Instances of another scope
+// are other instances.
+func (c *Client) Scope() string { return c.scope }
 
 // crowded reports whether there are more sources than may ask at once.
 func (c *Client) crowded() bool { return c.sources.Load() > int64(cap(c.slots)) }

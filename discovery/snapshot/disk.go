@@ -82,7 +82,7 @@ func (d disk) load(service, query string) (record, error) {
 	case r.Service != service:
 		return record{}, fmt.Errorf("it is of service %q", r.Service)
 	case r.Query != query:
-		return record{}, errors.New("it was made by another configuration of the service")
+		return record{}, errors.New("it was made by another configuration of the service or of Consul")
 	}
 	return r, nil
 }
