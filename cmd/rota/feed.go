@@ -125,6 +125,16 @@ func (p *program) source(s *config.Service, f *feed, next *stage) (discovery.Sou
 	}), nil
 }
 
+// consulSources returns how many sources ask Consul.
+func (s *stage) consulSources() (n int) {
+	for i := range s.config.Services {
+		if c := &s.config.Services[i]; c.Discover.Kind != config.DiscoverStatic {
+			n += 1 + len(c.Locality.Failover)
+		}
+	}
+	return n
+}
+
 // follow has a service listen to its source, and no longer to that of its
 // former self, which may be nil.
 func (p *program) follow(s, old *service) {

@@ -234,6 +234,16 @@ func TestASnapshotOfAnotherConsul(t *testing.T) {
 	}
 }
 
+// The client of Consul hears how many sources there are to be.
+func TestConsulSources(t *testing.T) {
+	services := "service \"a\" {}\nservice \"b\" {\n locality {\n  failover = [\"dc2\", \"dc3\"]\n }\n}\n"
+	r := start(t, addresses+"consul { address = \"127.0.0.1:1\" }\n"+services+list("c", "", "127.0.0.1:1")+
+		"route { service = \"a\" }\nroute {\n path_prefix = \"/b\"\n service = \"b\"\n}\nroute {\n path_prefix = \"/c\"\n service = \"c\"\n}\n")
+	if n := r.stage.Load().consulSources(); n != 4 {
+		t.Errorf("%d sources, want 4", n)
+	}
+}
+
 func TestMemory(t *testing.T) {
 	in := func(kind discovery.Kind, ids ...string) discovery.Update {
 		u := discovery.Update{Kind: kind}

@@ -20,6 +20,9 @@ func (p *program) enter(ctx, patience context.Context, now, next *stage) {
 	if next.admin != nil && next.admin != now.admin {
 		p.serveAdmin(next.admin)
 	}
+	if next.consul != nil {
+		next.consul.Expect(next.consulSources())
+	}
 	var fresh []*service
 	for _, s := range next.services {
 		old := now.service(s.options.Name)

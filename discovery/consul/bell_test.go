@@ -26,8 +26,7 @@ func crowdedClient(t *testing.T, agent *testkit.Consul, n int) (all []*updates) 
 	c := newClient(t, Options{Address: agent.Addr()})
 	c.slots, c.lasting = make(slots, 6), make(slots, 2)
 	c.blockFor = 4 * patience // so that it is not because of the time that something is noticed
-	c.sources.Add(int64(cap(c.slots)))
-	t.Cleanup(func() { c.sources.Add(-int64(cap(c.slots))) })
+	c.Expect(cap(c.slots) + n)
 	for i := range n {
 		agent.Register(numbered(i))
 	}
@@ -84,6 +83,23 @@ func TestMoreSourcesThanConnections(t *testing.T) {
 	}
 	for _, u := range all {
 		u.await("the new port", at(81))
+	}
+}
+
+// TestOnlyWhatRunsIsExpected: sources that are made for a reload that is refused
+// then count for nothing.
+func TestOnlyWhatRunsIsExpected(t *testing.T) {
+	c := newClient(t, Options{})
+	for range 2 * maxRequests {
+		c.Source(Watch{Service: "web"}, nil)
+	}
+	if c.crowded() {
+		t.Error("it is crowded by sources that never ran")
+	}
+	for _, n := range []int{maxRequests + 1, maxRequests} {
+		if c.Expect(n); c.crowded() != (n > maxRequests) {
+			t.Errorf("with %d it is crowded: %v", n, c.crowded())
+		}
 	}
 }
 
@@ -182,7 +198,7 @@ func TestAChangeIsRungByTheNext(t *testing.T) {
 	}))
 	defer f.Close()
 	c := newClient(t, Options{Address: f.Listener.Addr().String()})
-	c.sources.Add(int64(time.Hour / ringEvery))
+	c.Expect(int(time.Hour / ringEvery))
 	c.chime.last = time.Now()
 	c.bells = make(chan *bell, 1)
 	c.bells <- &bell{path: "/v1/catalog/services", mark: skip, any: true, index: 10, last: 10}
@@ -269,6 +285,7 @@ func BenchmarkThousandServices(b *testing.B) {
 // has a new set, if there is room.
 func runAll(b *testing.B, c *Client, services int, told chan<- string) (stop func()) {
 	ctx, cancel := context.WithCancel(b.Context())
+	c.Expect(services)
 	var running sync.WaitGroup
 	for i := range services {
 		name := numbered(i).Name

@@ -69,7 +69,7 @@ type Client struct {
 	blockFor     time.Duration
 	answerWithin time.Duration
 
-	sources atomic.Int64 // made, and not at their end
+	sources atomic.Int64 // see Expect
 	slots   slots        // one for each request under way, but for the bells'
 	lasting slots        // one for each that may last, where there are too many sources
 	bells   chan *bell
@@ -165,21 +165,24 @@ func NewClient(o Options) (*Client, error) {
 
 // Source returns a source of the instances that w names, which is to be run once.
 // What before returns is what its first answer is judged by, as any other is by
-// the last one; it may be nil. Each source keeps one request open, unless there
-// are too many of them.
+// the last one; it may be nil. Each source keeps one request open, unless too many
+// are expected.
 func (c *Client) Source(w Watch, before discovery.Recall) discovery.Source {
 	w.Tags = slices.Clone(w.Tags)
-	c.sources.Add(1)
 	a := &asker{client: c, reader: newReader(w)}
 	return &source{
 		ask:    a.ask,
-		ended:  func() { c.sources.Add(-1) },
 		watch:  w,
 		before: before,
 		logger: c.logger,
 		random: rand.Float64,
 	}
 }
+
+// Expect says how many sources run from now on, before they do. Where they are more
+// than an agent takes connections, they take turns from their first request on,
+// which they could not if each were counted when it starts.
+func (c *Client) Expect(sources int) { c.sources.Store(int64(sources)) }
 
 // Scope says which Consul is asked, and what part of it: its address, datacenter,
 // namespace and partition, wherever they were set. Instances of another scope

@@ -12,7 +12,6 @@ import (
 // source is the loop round the decisions: it asks, waits and tells.
 type source struct {
 	ask    func(ctx context.Context, q query) (answer, error)
-	ended  func() // called when Run ends
 	watch  Watch
 	before discovery.Recall // nil if nothing can be known yet
 	logger hclog.Logger
@@ -21,7 +20,6 @@ type source struct {
 
 // Run implements [discovery.Source].
 func (s *source) Run(ctx context.Context, publish func(discovery.Update)) {
-	defer s.ended()
 	k := knowledge{watch: s.watch}
 	pace := bucket{tokens: burst, last: time.Now()}
 	log := reporter{log: s.logger.With("service", s.watch.Service)}
