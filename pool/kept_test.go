@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,6 +41,9 @@ func TestASnapshotIsProbedFirst(t *testing.T) {
 	v := b.service.View()
 	if age, known := v.Age(began); v.Fresh() || !v.News.Kept || !known || age != time.Hour || v.News.Updates != 0 {
 		t.Errorf("the view says %+v", v.News)
+	}
+	if !strings.Contains(b.logs.String(), "serving from the snapshot: service=web age=1h0m0s instances=2") {
+		t.Errorf("told as\n%s", b.logs.String())
 	}
 	b.check("a", "127.0.0.1:1", errors.New("refused"))
 	b.prove(began)
@@ -82,10 +86,14 @@ func TestTheTruthReplacesASnapshot(t *testing.T) {
 	}
 	b.set(instance("a"), instance("c"))
 	b.want("a=serving c=warming | a")
+	b.logs.Reset()
 	b.kept(time.Unix(2000, 0), instance("b")) // another source begins
 	b.want("a=serving c=warming | a")
 	if v := b.service.View(); !b.isReady() || !v.Fresh() || v.News.Kept || v.News.Updates != 1 {
 		t.Errorf("ready %v, and the view says %+v", b.isReady(), v.News)
+	}
+	if strings.Contains(b.logs.String(), "snapshot") {
+		t.Errorf("of one that is not used it is told\n%s", b.logs.String())
 	}
 }
 

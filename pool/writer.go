@@ -124,6 +124,8 @@ func (w *writer) update(u discovery.Update, now time.Time) {
 		w.apply(u.Instances)
 		w.proven = now.Add(proof)
 		news.Heard, news.Kept = now.Add(-u.Age), true
+		w.options.Logger.Warn("discovery has not answered: serving from the snapshot", "service", w.options.Name,
+			"age", u.Age, "instances", len(u.Instances))
 	}
 	w.service.news.Store(&news)
 	if u.Kind == discovery.Set {

@@ -149,7 +149,6 @@ func (k *keeper) fallBack(ctx context.Context) {
 		return
 	}
 	age := max(0, time.Since(r.Time)).Round(time.Millisecond) // clocks may be set back
-	k.log.Warn("discovery has not answered: serving from the snapshot", "age", age, "instances", len(r.Instances))
 	k.publish(discovery.Update{Kind: discovery.Kept, Instances: r.Instances, Age: age})
 }
 
