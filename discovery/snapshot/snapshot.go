@@ -42,8 +42,9 @@ type Options struct {
 // disk. Where inner has not told any soon after the start, it publishes the set
 // on disk, if there is one, as [discovery.Kept].
 func New(inner discovery.Source, o Options) discovery.Source {
+	d := disk{dir: o.Dir, name: fileName(o.Service)}
 	return &source{
-		inner: inner, disk: disk{dir: o.Dir, name: fileName(o.Service)}, service: o.Service, query: o.Query,
+		inner: inner, disk: d, load: d.load, store: d.store, service: o.Service, query: o.Query,
 		log: o.Logger.With("service", o.Service),
 	}
 }
@@ -51,6 +52,8 @@ func New(inner discovery.Source, o Options) discovery.Source {
 type source struct {
 	inner          discovery.Source
 	disk           disk
+	load           func(service, query string) (record, error) // of disk, as is store
+	store          func(*record) error
 	service, query string
 	log            hclog.Logger
 }
@@ -131,7 +134,7 @@ func (k *keeper) fallBack(ctx context.Context) {
 	if k.isKnown() {
 		return
 	}
-	r, err := k.disk.load(k.service, k.query)
+	r, err := k.load(k.service, k.query)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		k.log.Info("there is no snapshot to start from", "file", k.disk.path())
@@ -212,7 +215,7 @@ func (k *keeper) write() bool {
 	last := *k.last
 	k.due = false
 	k.mu.Unlock()
-	err := k.disk.store(&last)
+	err := k.store(&last)
 	k.report(err)
 	if err != nil {
 		k.mu.Lock()

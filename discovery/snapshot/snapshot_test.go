@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -38,9 +39,17 @@ type runner struct {
 // run runs a source for d and returns what was published.
 func (r *runner) run(d time.Duration, inner script) []discovery.Update {
 	r.t.Helper()
+	return r.play(d, r.source(inner))
+}
+
+func (r *runner) source(inner script) *source {
+	return New(inner, Options{Dir: r.dir, Service: "web", Query: "q", Logger: hclog.New(&hclog.LoggerOptions{Output: &r.logs, DisableTime: true})}).(*source)
+}
+
+func (r *runner) play(d time.Duration, s *source) []discovery.Update {
+	r.t.Helper()
 	r.got = nil
 	r.logs.Reset()
-	s := New(inner, Options{Dir: r.dir, Service: "web", Query: "q", Logger: hclog.New(&hclog.LoggerOptions{Output: &r.logs, DisableTime: true})})
 	ctx, stop := context.WithTimeout(r.t.Context(), d)
 	defer stop()
 	s.Run(ctx, func(u discovery.Update) {
@@ -284,17 +293,31 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
-// A disk that hangs can't hold up a stop.
+// A disk that hangs, at the start or at a write, holds up neither the news nor a
+// stop.
 func TestADiskThatHangs(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var hangs sync.WaitGroup
-		hangs.Add(1)
-		if waits(&hangs, time.Second) {
-			t.Error("something that hangs was done")
+	bubble(t, func(t *testing.T, r *runner) {
+		mended := make(chan struct{})
+		defer close(mended)
+		s := r.source(func(ctx context.Context, publish func(discovery.Update)) {
+			publish(failed)
+			for _, name := range []string{"a", "b", "c"} {
+				pause(ctx, 2*interval)
+				publish(set(name))
+			}
+		})
+		s.load = func(string, string) (record, error) { <-mended; return record{}, fs.ErrNotExist }
+		s.store = func(*record) error { <-mended; return nil }
+		began := time.Now()
+		got := r.play(time.Minute, s)
+		if took := time.Since(began); took != time.Minute+farewell {
+			t.Errorf("it ends after %v, want %v", took, time.Minute+farewell)
 		}
-		hangs.Done()
-		if !waits(&hangs, time.Second) {
-			t.Error("what was done was not")
+		if len(got) != 4 || got[3].Kind != discovery.Set {
+			t.Errorf("published %+v", got)
+		}
+		if text := r.logs.String(); !strings.Contains(text, "the disk does not answer") {
+			t.Errorf("told as\n%s", text)
 		}
 	})
 }
