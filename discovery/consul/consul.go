@@ -68,6 +68,7 @@ type Client struct {
 
 	blockFor     time.Duration
 	answerWithin time.Duration
+	holdFor      time.Duration
 
 	sources atomic.Int64 // see Expect
 	slots   slots        // one for each request under way, but for the bells'
@@ -156,6 +157,7 @@ func NewClient(o Options) (*Client, error) {
 		logger:       logger,
 		blockFor:     blockFor,
 		answerWithin: answerWithin,
+		holdFor:      holdFor,
 		slots:        make(slots, maxRequests),
 		lasting:      make(slots, maxLasting),
 		bells:        newBells(),
@@ -174,6 +176,7 @@ func (c *Client) Source(w Watch, before discovery.Recall) discovery.Source {
 		ask:    a.ask,
 		watch:  w,
 		before: before,
+		hold:   c.holdFor,
 		logger: c.logger,
 		random: rand.Float64,
 	}

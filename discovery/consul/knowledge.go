@@ -25,9 +25,10 @@ const holdFor = 3 * time.Second
 // does no I/O and reads no clock.
 type knowledge struct {
 	watch Watch
-	index uint64 // to ask with; 0 asks for an answer at once
-	told  bool   // there has been a Set
-	known bool   // the same, or there is what was known before
+	hold  time.Duration // holdFor
+	index uint64        // to ask with; 0 asks for an answer at once
+	told  bool          // there has been a Set
+	known bool          // the same, or there is what was known before
 	last  listing
 	since time.Time // when the first of those was missed that are held; zero: nobody is held
 }
@@ -37,7 +38,7 @@ func (k *knowledge) next(now time.Time) query {
 	if !k.holds() {
 		return query{index: k.index}
 	}
-	if left := holdFor - now.Sub(k.since); left > 0 {
+	if left := k.hold - now.Sub(k.since); left > 0 {
 		return query{index: k.index, wait: left}
 	}
 	return query{consistent: true}

@@ -213,7 +213,7 @@ func TestLearnAfterAnother(t *testing.T) {
 	} {
 		for _, l := range lessons {
 			t.Run(before+" "+l.name, func(t *testing.T) {
-				k := knowledge{watch: Watch{Service: "web"}}
+				k := knowledge{watch: Watch{Service: "web"}, hold: holdFor}
 				a, err := event{names: strings.ToLower(before)}.answer()
 				if err != nil {
 					t.Fatal(err)
@@ -236,7 +236,7 @@ type lesson struct {
 	want   []string
 }
 
-func (l lesson) run(t *testing.T) { l.teach(t, knowledge{watch: Watch{Service: "web"}}) }
+func (l lesson) run(t *testing.T) { l.teach(t, knowledge{watch: Watch{Service: "web"}, hold: holdFor}) }
 
 func (l lesson) teach(t *testing.T, k knowledge) {
 	now := epoch
@@ -281,7 +281,7 @@ func brief(u discovery.Update, isNews bool) string {
 // TestHoldIsWatched: while instances are held, a query that waits does so for no
 // longer than they are.
 func TestHoldIsWatched(t *testing.T) {
-	k := knowledge{known: true, since: epoch, index: 7}
+	k := knowledge{hold: holdFor, known: true, since: epoch, index: 7}
 	for _, tt := range []struct {
 		after time.Duration
 		want  query

@@ -98,7 +98,9 @@ func TestHeldQueryIsAskedAgain(t *testing.T) {
 func TestSlowAnswerIsAwaited(t *testing.T) {
 	f := testkit.StartFaultConsul(t)
 	f.Script("web", testkit.Hang(), testkit.Instances(5))
-	u := watch(t, faultClient(t, f), Watch{Service: "web"})
+	c := faultClient(t, f)
+	c.answerWithin = time.Second
+	u := watch(t, c, Watch{Service: "web"})
 	if err := u.want(discovery.Failed).Err; !strings.Contains(err.Error(), "no answer from Consul within") {
 		t.Errorf("error %q", err)
 	}

@@ -23,7 +23,9 @@ func TestAgentThatForgets(t *testing.T) {
 		}
 	}
 	register()
-	u := watch(t, newClient(t, Options{Address: agent.Addr()}), Watch{Service: "web"})
+	c := newClient(t, Options{Address: agent.Addr()})
+	c.holdFor = 4 * patience // so that it ends by what is registered alone
+	u := watch(t, c, Watch{Service: "web"})
 	u.await("all", count(3))
 	agent.Kill()
 	agent.Start()

@@ -14,13 +14,14 @@ type source struct {
 	ask    func(ctx context.Context, q query) (answer, error)
 	watch  Watch
 	before discovery.Recall // nil if nothing can be known yet
+	hold   time.Duration    // holdFor
 	logger hclog.Logger
 	random func() float64 // in [0, 1)
 }
 
 // Run implements [discovery.Source].
 func (s *source) Run(ctx context.Context, publish func(discovery.Update)) {
-	k := knowledge{watch: s.watch}
+	k := knowledge{watch: s.watch, hold: s.hold}
 	pace := bucket{tokens: burst, last: time.Now()}
 	log := reporter{log: s.logger.With("service", s.watch.Service)}
 	failures, cost := 0, 1.0

@@ -44,7 +44,7 @@ func (s *script) play(t *testing.T, log hclog.Logger, random float64, long time.
 	var got []string
 	ctx, cancel := context.WithTimeout(t.Context(), long)
 	defer cancel()
-	source := &source{ask: s.ask, watch: Watch{Service: "web"}, logger: log, random: func() float64 { return random }}
+	source := &source{ask: s.ask, watch: Watch{Service: "web"}, hold: holdFor, logger: log, random: func() float64 { return random }}
 	source.Run(ctx, func(u discovery.Update) { got = append(got, brief(u, true)) })
 	return got
 }
@@ -172,7 +172,7 @@ func TestRunGoesByWhatWasKnown(t *testing.T) {
 		known := []discovery.Instance(nil)
 		source := &source{
 			before: func() []discovery.Instance { return known },
-			ask:    s.ask, watch: Watch{Service: "web"}, logger: hclog.NewNullLogger(), random: func() float64 { return 0 },
+			ask:    s.ask, watch: Watch{Service: "web"}, hold: holdFor, logger: hclog.NewNullLogger(), random: func() float64 { return 0 },
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), holdFor/2)
 		defer cancel()

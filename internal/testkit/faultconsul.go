@@ -54,6 +54,7 @@ type Query struct {
 	Tags       []string
 	Datacenter string
 	Token      string
+	At         time.Time // when it came in
 }
 
 // StartFaultConsul starts a server that ends with the test.
@@ -174,6 +175,7 @@ func (f *FaultConsul) record(name string, r *http.Request) *faultService {
 		Tags:       q["tag"],
 		Datacenter: q.Get("dc"),
 		Token:      r.Header.Get("X-Consul-Token"),
+		At:         time.Now(),
 	})
 	close(s.arrived)
 	s.arrived = make(chan struct{})
