@@ -62,28 +62,30 @@ func (s *storm) playDeregister(rng *rand.Rand) {
 		s.register(s.start())
 		s.agree("registered")
 	}
-	for _, u := range s.some(rng, 3) {
+	leavers := s.some(rng, 3)
+	for _, u := range leavers {
 		s.deregister(u)
 		if rng.IntN(2) == 0 {
 			s.agree("deregistered")
 		}
-		s.retire(u)
 	}
 	s.agree("deregistered")
+	s.retire(leavers...)
 	s.pass(drain + 200*time.Millisecond)
 }
 
 func (s *storm) playRoll(rng *rand.Rand) {
-	for _, old := range s.some(rng, 6) {
+	leavers := s.some(rng, 6)
+	for _, old := range leavers {
 		s.register(s.start())
 		s.agree("registered")
 		s.deregister(old)
-		s.retire(old)
 		if rng.IntN(2) == 0 {
 			s.agree("deregistered")
 		}
 	}
 	s.agree("deregistered")
+	s.retire(leavers...)
 	s.pass(drain + 200*time.Millisecond)
 }
 

@@ -33,9 +33,7 @@ func (s *storm) duringBlindness(rng *rand.Rand, changes bool) (after func()) {
 	}
 	s.agree("returned, without Consul")
 	return func() {
-		for _, u := range leavers {
-			s.retire(u)
-		}
+		s.retire(leavers...)
 		for i, u := range killed {
 			if i%2 == 1 {
 				s.restart(u, false)

@@ -232,15 +232,18 @@ func (s *storm) kill(u *unit) {
 	s.changed = time.Now()
 }
 
-// retire stops the process of an instance that was deregistered, after a while,
-// as a good one does: it is forgotten at once.
-func (s *storm) retire(u *unit) {
-	s.units = slices.DeleteFunc(s.units, func(o *unit) bool { return o == u })
-	s.retiring.Add(1)
-	time.AfterFunc(drain, func() {
-		defer s.retiring.Done()
-		u.actor.retire()
-	})
+// retire stops the processes of instances that were deregistered, after a while,
+// as good ones do: they are forgotten at once. rota must know, or they must be
+// dead: what it sends to one that closes on a busy machine is nobody's fault.
+func (s *storm) retire(units ...*unit) {
+	for _, u := range units {
+		s.units = slices.DeleteFunc(s.units, func(o *unit) bool { return o == u })
+		s.retiring.Add(1)
+		time.AfterFunc(drain, func() {
+			defer s.retiring.Done()
+			u.actor.retire()
+		})
+	}
 }
 
 // loseSight marks that rota will hear nothing of Consul.

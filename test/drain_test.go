@@ -161,10 +161,12 @@ func openTunnel(t *testing.T, address string) (echo func(string) error) {
 }
 
 // A backend that leaves the service has its unused connections closed at once
-// and finishes what it has, for as long as that takes.
+// and finishes what it has, for as long as that takes. A tunnel stays.
 func TestDrainingClosesConnectionsAndFinishesRequests(t *testing.T) {
 	r, old, both, drain := drainRig(t, "")
 	slow := ask(t, r.url+"/slow")
+	<-old.arrived
+	echo := openTunnel(t, strings.TrimPrefix(r.url, "http://"))
 	<-old.arrived
 	if status, body := r.get(r.url); status != 200 || body != "old" {
 		t.Fatalf("rota answers %d %q", status, body)
@@ -173,6 +175,9 @@ func TestDrainingClosesConnectionsAndFinishesRequests(t *testing.T) {
 	both()
 	drain()
 	old.awaitOpen(t, 1) // of the request that is under way
+	if err := echo("still here"); err != nil {
+		t.Errorf("the tunnel ended with %v", err)
+	}
 	close(old.release)
 	if got := <-slow; got.status != 200 || got.body != "old" || got.err != nil {
 		t.Errorf("the request that was under way ends with %+v", got)
@@ -192,10 +197,11 @@ func TestDrainTimeout(t *testing.T) {
 	}
 	both()
 	drain()
-	if err := echo("still here"); err != nil {
-		t.Errorf("the tunnel ended with %v before its time", err)
+	began := r.await("endpoint draining", "id", "old").stamp()
+	cut := r.await("requests were cut off at drain_timeout", "address", fmt.Sprint(old.port), "connections", "3").stamp()
+	if lasted := cut.Sub(began); lasted < time.Second {
+		t.Errorf("they were cut off after %v, before their time", lasted)
 	}
-	r.await("requests were cut off at drain_timeout", "address", fmt.Sprint(old.port), "connections", "3")
 	if got := <-slow; got.status != 200 || got.body != "next" || got.err != nil {
 		t.Errorf("the request that was not answered yet ends with %+v, want the answer of another", got)
 	}
@@ -206,9 +212,5 @@ func TestDrainTimeout(t *testing.T) {
 		t.Error("the tunnel still answers")
 	}
 	old.awaitOpen(t, 0)
-	for began := time.Now(); r.health().Total != 1; {
-		if time.Since(began) > patience {
-			t.Fatalf("/health still has %+v", r.health().Backends)
-		}
-	}
+	r.awaitTotal(1)
 }

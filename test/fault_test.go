@@ -38,8 +38,8 @@ func TestNoBadAnswerEmptiesThePool(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			consul.Script("web", tt.answer.Forever())
 			began := time.Now()
+			consul.Script("web", tt.answer.Forever())
 			rota.awaitAfter(began, "discovery from Consul fails", "error", tt.error)
 			load.pass(50)
 			rota.counts(2, 2, 0)

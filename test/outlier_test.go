@@ -74,8 +74,11 @@ func (m *moody) reached(t *testing.T, l *load, n int64) {
 // when it is well.
 func TestAHungBackendIsEjected(t *testing.T) {
 	hung, b, c := startMoody(t, "hung"), startMoody(t, "b"), startMoody(t, "c")
-	r := startReadyRota(t, moodyService(rareChecks+
-		"retry {\n per_try_timeout = \"200ms\"\n budget = 100\n}\noutlier { base_ejection = \"1s\" }", hung, b, c))
+	service := func(ejection string, backends ...*moody) string {
+		return moodyService(rareChecks+fmt.Sprintf(
+			"retry {\n per_try_timeout = \"200ms\"\n budget = 100\n}\noutlier {\n base_ejection = %[1]q\n max_ejection = %[1]q\n}", ejection), backends...)
+	}
+	r := startReadyRota(t, service("1h", hung, b, c))
 	load := startLoad(t, r.url, 300, nil)
 	hung.reached(t, load, 50)
 
@@ -89,6 +92,19 @@ func TestAHungBackendIsEjected(t *testing.T) {
 	if got := r.said("endpoint ejected"); got != 1 {
 		t.Errorf("%d ejections, want one", got)
 	}
+	hung.wake()
+
+	// An hour is too long to wait for: it is registered anew, to be out for less.
+	r.reload(service("1h", b, c))
+	r.awaitTotal(2)
+	began = time.Now()
+	r.reload(service("200ms", hung, b, c))
+	r.awaitAfter(began, "endpoint serving", "id", address)
+	hung.reached(t, load, 50)
+	began = time.Now()
+	hung.hang()
+	r.awaitAfter(began, "endpoint ejected", "id", address, "reasons", "consecutive_failures")
+	began = time.Now()
 	hung.wake()
 	r.awaitAfter(began, "endpoint serving", "id", address)
 	hung.reached(t, load, 50)
@@ -152,9 +168,10 @@ func TestABackendThatAnswersWithErrorsIsEjected(t *testing.T) {
 			if failed := load.end(); len(failed) == 0 || !strings.Contains(failed[0], fmt.Sprint(status)) {
 				t.Errorf("clients did not get the answers of %d: %v", status, failed)
 			}
+			n := r.said("endpoint ejected", "id", address, "reasons", reason)
 			if _, metrics := r.get(r.admin + "/metrics"); !strings.Contains(metrics,
-				fmt.Sprintf("rota_outlier_ejections_total{reason=%q,service=\"web\"} 1", reason)) {
-				t.Errorf("the ejection is not counted under %s", reason)
+				fmt.Sprintf("rota_outlier_ejections_total{reason=%q,service=\"web\"} %d\n", reason, n)) {
+				t.Errorf("the metrics do not count %d ejections under %s", n, reason)
 			}
 		})
 	}
@@ -194,9 +211,7 @@ func (r *rota) ejections(after time.Time, id string) (out []time.Duration) {
 	defer r.mu.Unlock()
 	var began time.Time
 	for _, l := range r.log {
-		stamp, _ := l.fields["@timestamp"].(string)
-		at, _ := time.Parse(time.RFC3339Nano, stamp)
-		switch {
+		switch at := l.stamp(); {
 		case !l.at.After(after):
 		case l.says("endpoint ejected", []string{"id", id}):
 			began = at

@@ -104,6 +104,15 @@ func (r *rota) process() *os.Process {
 	return r.cmd.Process
 }
 
+// reload has rota take a configuration, and waits until it has.
+func (r *rota) reload(config string) {
+	r.t.Helper()
+	r.configure(config)
+	began := time.Now()
+	r.signal(syscall.SIGHUP)
+	r.awaitAfter(began, "reloaded")
+}
+
 // startReadyRota is startRota that waits until rota says that it is ready.
 func startReadyRota(t *testing.T, config string, env ...string) *rota {
 	t.Helper()
@@ -167,6 +176,13 @@ func (r *rota) said(message string, pairs ...string) (n int) {
 		}
 	}
 	return n
+}
+
+// stamp returns when rota wrote the line.
+func (l logLine) stamp() time.Time {
+	text, _ := l.fields["@timestamp"].(string)
+	at, _ := time.Parse(time.RFC3339Nano, text) // a panic has none
+	return at
 }
 
 func (l logLine) says(message string, pairs []string) bool {
@@ -249,6 +265,17 @@ func (r *rota) awaitFresh() {
 		}
 		if time.Since(began) > patience {
 			r.t.Fatalf("/health still says %+v", d)
+		}
+	}
+}
+
+// awaitTotal waits until /health counts so many: who drains is counted until
+// nothing is in flight to it.
+func (r *rota) awaitTotal(n int) {
+	r.t.Helper()
+	for began := time.Now(); r.health().Total != n; {
+		if time.Since(began) > patience {
+			r.t.Fatalf("/health still has %+v, want %d", r.health().Backends, n)
 		}
 	}
 }

@@ -147,13 +147,15 @@ route {
 func TestUpgradeFails(t *testing.T) {
 	b := startBackend(t, "a")
 	service := fmt.Sprintf("service \"web\" {\n  discover \"static\" { urls = [\"http://127.0.0.1:%d\"] }\n}\n", b.port)
-	rota := startReadyRota(t, "upgrade_timeout = \"2s\"\n"+service)
+	rota := startReadyRota(t, service)
 	load := startLoad(t, rota.url, 200, nil)
-	tests := []struct{ name, config, want string }{
-		{"a broken file", "server {}\n", "exit status 1"},
-		{"Consul is not there", "consul { address = \"127.0.0.1:1\" }\nservice \"web\" {}\n", "it was not ready within upgrade_timeout"},
+	tests := []struct{ name, before, config, want string }{
+		{"a broken file", service, "server {}\n", "exit status 1"},
+		{"Consul is not there", "upgrade_timeout = \"1s\"\n" + service,
+			"consul { address = \"127.0.0.1:1\" }\nservice \"web\" {}\n", "it was not ready within upgrade_timeout"},
 	}
 	for _, tt := range tests {
+		rota.reload(tt.before)
 		rota.configure(tt.config)
 		began := time.Now()
 		rota.signal(syscall.SIGUSR2)
@@ -163,7 +165,7 @@ func TestUpgradeFails(t *testing.T) {
 		}
 		load.pass(50)
 	}
-	rota.configure(service)
+	rota.reload(service)
 	rota.upgrade()
 	load.pass(50)
 	load.stop(t)
