@@ -20,6 +20,12 @@ func (r *rota) upgrade() {
 	r.t.Helper()
 	began := time.Now()
 	r.signal(syscall.SIGUSR2)
+	r.awaitHeir(began)
+}
+
+// awaitHeir waits until another process has taken over.
+func (r *rota) awaitHeir(began time.Time) {
+	r.t.Helper()
 	pid := r.awaitAfter(began, "upgrade: the other process has taken over").fields["pid"].(float64)
 	var err error
 	if r.heir, err = os.FindProcess(int(pid)); err != nil {
@@ -140,6 +146,35 @@ route {
 	}
 	load.stop(t)
 	t.Logf("%d requests on new connections", n)
+}
+
+// While the next process waits for its services, the one before answers on admin,
+// and serves: who asks whether rota is ready is never told that it is not.
+func TestAdminIsAnsweredByWhoServes(t *testing.T) {
+	consul := testkit.StartFaultConsul(t) // which is silent until it is told what to say
+	a, later := startBackend(t, "a"), startBackend(t, "later")
+	service := fmt.Sprintf("service \"web\" {\n  discover \"static\" { urls = [\"http://127.0.0.1:%d\"] }\n}\nroute { service = \"web\" }\n", a.port)
+	rota := startReadyRota(t, service)
+	rota.configure(service + fmt.Sprintf("consul { address = %q }\nservice \"later\" {}\nroute {\n  service = \"later\"\n  host = \"later\"\n}\n", consul.Addr()))
+
+	began := time.Now()
+	rota.signal(syscall.SIGUSR2)
+	consul.Await("later", 1)
+	ready := func() {
+		t.Helper()
+		for i := range 50 {
+			if status, body := rota.get(rota.admin + "/health/ready"); status != 200 {
+				t.Fatalf("the %d. time, /health/ready says %d %s", i+1, status, body)
+			}
+		}
+	}
+	ready()
+	consul.Script("later", testkit.Instances(10, testkit.Entry("later", "later", "127.0.0.1", later.port)))
+	rota.awaitHeir(began)
+	ready()
+	if total := rota.health().Total; total != 2 {
+		t.Errorf("the next process knows %d endpoints, want 2", total)
+	}
 }
 
 // A process that can't start, or does not get ready, takes nothing over: the one

@@ -55,12 +55,17 @@ func (p *program) run(ctx context.Context, orders <-chan os.Signal) error {
 }
 
 // obey carries out orders until ctx is done, or another process has taken over,
-// and reports which. It tells when the program is ready.
+// and reports which. It tells when the program is ready. An heir answers on admin
+// from here on: both processes accept there, and until now the other one served.
 func (p *program) obey(ctx context.Context, orders <-chan os.Signal) (handedOver bool) {
 	defer close(p.deaf)
-	for {
+	for first := true; ; first = false {
 		unready := p.stage.Load().unready()
-		if unready == nil && p.phase.CompareAndSwap(starting, serving) {
+		ready := unready == nil && p.phase.CompareAndSwap(starting, serving)
+		if admin := p.stage.Load().admin; first && p.heritage != nil && admin != nil {
+			p.serveAdmin(admin)
+		}
+		if ready {
 			p.logger.Info("ready")
 			p.heritage.tellReady()
 			p.notify("READY=1")

@@ -14,10 +14,12 @@ import (
 // enter puts the next stage in the place of the present one. What comes is
 // started first, then requests take the new ways, and what nobody needs any more
 // goes last. Nothing of it can fail. New services get until patience is done for their
-// first instances, so that the first requests find someone on duty.
+// first instances, so that the first requests find someone on duty. An heir's admin
+// is left to [program.obey].
 func (p *program) enter(ctx, patience context.Context, now, next *stage) {
 	p.logs.set(next.config.Log)
-	if next.admin != nil && next.admin != now.admin {
+	inherits := p.heritage != nil && now.config == nil
+	if next.admin != nil && next.admin != now.admin && !inherits {
 		p.serveAdmin(next.admin)
 	}
 	if next.consul != nil {
