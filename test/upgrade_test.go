@@ -177,6 +177,49 @@ func TestAdminIsAnsweredByWhoServes(t *testing.T) {
 	}
 }
 
+// An order to reload that comes while another process takes over is not lost: by
+// signal it reaches that one, which may have read the file before, and by admin it
+// is refused at once. To the old one, too, while that finishes what it has.
+func TestAReloadDuringAnUpgrade(t *testing.T) {
+	consul := testkit.StartFaultConsul(t)
+	a, later := startClinging(t, "a"), startBackend(t, "later")
+	service := fmt.Sprintf("service \"web\" {\n  discover \"static\" { urls = [\"http://127.0.0.1:%d\"] }\n}\nroute { service = \"web\" }\n", a.port)
+	rota := startReadyRota(t, service)
+	slow := ask(t, rota.url+"/slow")
+	<-a.arrived
+	read := service + fmt.Sprintf("consul { address = %q }\nservice \"later\" {}\nroute {\n  service = \"later\"\n  host = \"later\"\n}\n", consul.Addr())
+	rota.configure(read)
+
+	began := time.Now()
+	rota.signal(syscall.SIGUSR2)
+	consul.Await("later", 1) // the new process has read the file
+	rota.configure(read + "shutdown_timeout = \"29s\"\n")
+	rota.signal(syscall.SIGHUP)
+	response, err := http.Post(rota.admin+"/reload", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _ := io.ReadAll(response.Body)
+	response.Body.Close()
+	if response.StatusCode != 422 || !strings.Contains(string(text), "an upgrade is under way") {
+		t.Errorf("meanwhile /reload says %d %s", response.StatusCode, text)
+	}
+	consul.Script("later", testkit.Instances(10, testkit.Entry("later", "later", "127.0.0.1", later.port)))
+	rota.awaitHeir(began)
+	rota.awaitAfter(began, "reloaded", "changes", "shutdown_timeout changed")
+
+	began = time.Now()
+	rota.configure(read + "upgrade_timeout = \"29s\"\n")
+	if err := rota.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	rota.awaitAfter(began, "reloaded", "changes", "upgrade_timeout changed")
+	close(a.release)
+	if got := <-slow; got.status != 200 || got.err != nil {
+		t.Errorf("what was under way ended with %+v", got)
+	}
+}
+
 // A process that can't start, or does not get ready, takes nothing over: the one
 // before goes on, and says so.
 func TestUpgradeFails(t *testing.T) {

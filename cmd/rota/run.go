@@ -36,7 +36,8 @@ func (p *program) run(ctx context.Context, orders <-chan os.Signal) error {
 	patience, cancel := p.patience(ctx)
 	p.enter(ctx, patience, new(stage), p.stage.Load())
 	cancel()
-	if handedOver := p.obey(ctx, orders); handedOver {
+	if heir := p.obey(ctx, orders); heir != nil {
+		p.background.Go(func() { passOn(work, orders, heir) })
 		// From now on it is the other's to answer there.
 		if admin := p.stage.Load().admin; admin != nil {
 			shutAdmin(ctx, admin)
@@ -55,9 +56,9 @@ func (p *program) run(ctx context.Context, orders <-chan os.Signal) error {
 }
 
 // obey carries out orders until ctx is done, or another process has taken over,
-// and reports which. It tells when the program is ready. An heir answers on admin
+// which it returns. It tells when the program is ready. An heir answers on admin
 // from here on: both processes accept there, and until now the other one served.
-func (p *program) obey(ctx context.Context, orders <-chan os.Signal) (handedOver bool) {
+func (p *program) obey(ctx context.Context, orders <-chan os.Signal) (heir *os.Process) {
 	defer close(p.deaf)
 	for first := true; ; first = false {
 		unready := p.stage.Load().unready()
@@ -75,15 +76,15 @@ func (p *program) obey(ctx context.Context, orders <-chan os.Signal) (handedOver
 		case order := <-orders:
 			if order == syscall.SIGHUP {
 				_, _ = p.reload(ctx) // the log tells
-			} else if p.upgrade(ctx) {
-				return true
+			} else if heir := p.upgrade(ctx); heir != nil {
+				return heir
 			}
 		case answer := <-p.reloads:
 			report, err := p.reload(ctx)
 			answer <- reloaded{report, err}
 		case <-ctx.Done():
 			p.notify("STOPPING=1")
-			return false
+			return nil
 		}
 	}
 }

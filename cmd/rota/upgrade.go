@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"sync"
 	"time"
 
 	"github.com/rota-lb/rota/pool"
@@ -20,19 +21,20 @@ type heir struct {
 }
 
 // upgrade starts the program anew, from whatever file it is in now, and hands the
-// listening sockets over to it. It returns true once that serves, and false where
-// it does not get that far: then it has ended, and this process goes on as before.
-func (p *program) upgrade(ctx context.Context) (done bool) {
+// listening sockets over to it. It returns that process once that serves, and nil
+// where it does not get that far: then it has ended, and this one goes on as before.
+func (p *program) upgrade(ctx context.Context) *os.Process {
 	if os.Getpid() == 1 {
 		p.logger.Error("no upgrade: this is process 1, with which its container would end; replace the container")
-		return false
+		return nil
 	}
 	h, err := p.startHeir()
 	if err != nil {
 		p.logger.Error("no upgrade: everything goes on as before", "error", err)
-		return false
+		return nil
 	}
 	defer h.conn.Close()
+	defer p.refuseReloads()()
 	pid := h.cmd.Process.Pid
 	limit := p.stage.Load().config.UpgradeTimeout
 	p.logger.Info("upgrade: another process was started", "pid", pid)
@@ -43,11 +45,45 @@ func (p *program) upgrade(ctx context.Context) (done bool) {
 		}
 		p.logger.Error("no upgrade: the other process did not get ready, and everything goes on as before",
 			"pid", pid, "error", err)
-		return false
+		return nil
 	}
 	p.logger.Info("upgrade: the other process has taken over", "pid", pid)
 	p.notify(fmt.Sprintf("MAINPID=%d", pid))
-	return true
+	return h.cmd.Process
+}
+
+// refuseReloads answers orders that come by admin, while nobody can carry them
+// out, until end is called. Signals wait instead: who sends them hears nothing.
+func (p *program) refuseReloads() (end func()) {
+	over := make(chan struct{})
+	var refusing sync.WaitGroup
+	refusing.Go(func() {
+		for {
+			select {
+			case answer := <-p.reloads:
+				answer <- reloaded{err: errUpgrading}
+			case <-over:
+				return
+			}
+		}
+	})
+	return func() {
+		close(over)
+		refusing.Wait()
+	}
+}
+
+// passOn gives the orders to the heir that came when it was under way, or come to
+// this process though it goes: the heir may have read the file before it was changed.
+func passOn(ctx context.Context, orders <-chan os.Signal, heir *os.Process) {
+	for {
+		select {
+		case order := <-orders:
+			_ = heir.Signal(order) // it may have ended
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // sockets returns what is listened on, and what it was taken for.
@@ -83,6 +119,8 @@ func (p *program) will() will {
 var (
 	errEnded = errors.New("it ended")
 	errLate  = errors.New("it was not ready within upgrade_timeout")
+
+	errUpgrading = errors.New("an upgrade is under way: reload when it is over")
 )
 
 // await gives the heir what it needs to know, and waits until it serves.
