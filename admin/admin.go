@@ -1,5 +1,6 @@
 // Package admin answers those who run rota: what is on duty, whether the
-// process is alive and ready, and its metrics. It only reads.
+// process is alive and ready, and its metrics. It takes one order, to reload; all
+// else only reads.
 package admin
 
 import (

@@ -29,6 +29,7 @@ var (
 	metric     = regexp.MustCompile(`\brota_[a-z_]*[a-z]\b`)
 	makeTarget = regexp.MustCompile(`(?m)^([a-z][a-z-]*):`)
 	testName   = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	adminPath  = regexp.MustCompile(`^[A-Z]+ /`)
 	beside     = regexp.MustCompile(`^(bench|examples|internal|scripts|test)(/|$)`)
 )
 
@@ -218,6 +219,20 @@ func TestDocumentedHealth(t *testing.T) {
 	}
 	if status != 200 || !reflect.DeepEqual(got, want) {
 		t.Errorf("%s shows\n%v\nand rota answers %d with\n%v", readme, got, status, want)
+	}
+}
+
+func TestDocumentedAdmin(t *testing.T) {
+	var real []string
+	for _, f := range parseFolder(t, "admin") {
+		for _, s := range literals(f) {
+			if adminPath.MatchString(s) {
+				real = append(real, strings.TrimPrefix(s, "GET "))
+			}
+		}
+	}
+	for _, wrong := range differences(readDocument(t, readme).firsts("## Health"), real) {
+		t.Errorf("%s, what admin answers: %s", readme, wrong)
 	}
 }
 
