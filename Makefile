@@ -29,8 +29,10 @@ lint: ## go vet, staticcheck, and the rules of this house
 compose-test: ## bring docker-compose.yml up and try it: scale, kill, restart Consul
 	scripts/compose-test.sh
 
-fuzz: ## run each fuzz test for ten seconds
-	scripts/fuzz.sh
+FUZZTIME ?= 10s
+
+fuzz: ## run each fuzz test for a while; FUZZTIME=10s
+	scripts/fuzz.sh $(FUZZTIME)
 
 SECONDS ?= 180
 

@@ -3,9 +3,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-for package in $(go list ./...); do
+packages=$(go list ./...)
+for package in $packages; do
+  # On its own, so that a package that does not compile ends the script.
+  listed=$(go test -list '^Fuzz' "$package") || { echo "$listed" >&2; exit 1; }
   # Without a match, -list prints the package's summary line alone.
-  for fuzzer in $(go test -list '^Fuzz' "$package" | grep '^Fuzz' || true); do
+  for fuzzer in $(grep '^Fuzz' <<<"$listed" || true); do
     echo "$fuzzer in $package"
     go test -run '^$' -fuzz "^$fuzzer\$" -fuzztime "${1:-10s}" "$package"
   done
