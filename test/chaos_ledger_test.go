@@ -6,6 +6,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -15,11 +16,11 @@ import (
 type request struct {
 	due  time.Duration // when it was to be sent, since the ledger's beginning
 	took time.Duration // from then to the end of its answer
+	bad  int           // what went wrong, as an index of the ledger's faults
 	act  int32         // of the storm, when it was due
 	came uint8         // how often it has reached a backend
 	post bool
 	done bool
-	bad  uint8 // what went wrong, as an index of the ledger's faults
 }
 
 // ledger accounts for each request of a storm. Its methods are safe for
@@ -82,7 +83,7 @@ func (l *ledger) ended(id uint64, fault string) {
 		i = len(l.faults)
 		l.faults = append(l.faults, fault)
 	}
-	r.bad = uint8(i)
+	r.bad = i
 	l.open--
 	l.settled.Broadcast()
 }
@@ -224,13 +225,19 @@ func (t *tally) count(r *request, l *ledger) (wrong string) {
 	switch {
 	case !r.post:
 		t.failed++
-	case l.atRisk(r):
+	case l.atRisk(r) && excusable(fault):
 		t.excused++
 		return ""
 	default:
 		t.failedPosts++
 	}
 	return name + " " + fault
+}
+
+// excusable reports whether a fault is what a POST gets of which nobody knows
+// whether it was done: a backend that had it failed, or was late.
+func excusable(fault string) bool {
+	return strings.HasPrefix(fault, "502 ") || strings.HasPrefix(fault, "504 ")
 }
 
 // quantile is the q-th of sorted times: the least of them that this share does
@@ -268,7 +275,12 @@ func TestLedgerJudges(t *testing.T) {
 		{"a GET that failed", false, false, 0, true, "502", tally{failed: 1}},
 		{"a GET that failed, at risk", false, true, 1, true, "502", tally{failed: 1}},
 		{"a POST that failed", true, false, 1, true, "502", tally{failedPosts: 1}},
-		{"a POST that failed, at risk", true, true, 1, true, "502", tally{excused: 1}},
+		{"a POST that failed, at risk", true, true, 1, true, "502 the backend broke off", tally{excused: 1}},
+		{"a POST that was late, at risk", true, true, 1, true, "504 the backend was late", tally{excused: 1}},
+		{"a POST that was turned away, at risk", true, true, 0, true, "503 nobody is on duty", tally{failedPosts: 1}},
+		{"a POST that came to nobody, at risk", true, true, 0, true, "no connection: refused", tally{failedPosts: 1}},
+		{"a POST that was cut off, at risk", true, true, 1, true, "cut off: EOF", tally{failedPosts: 1}},
+		{"a POST that got another's answer, at risk", true, true, 1, true, "the answer of another request", tally{failedPosts: 1}},
 		{"an answer from nowhere", false, false, 0, true, "", tally{lost: 1}},
 		{"no end", true, true, 1, false, "", tally{lost: 1}},
 	}
@@ -297,5 +309,12 @@ func TestLedgerJudges(t *testing.T) {
 	}
 	if got := l.tallies()[0]; got.failedPosts != 1 {
 		t.Errorf("a POST that failed after a risk: %+v", got)
+	}
+	l = newLedger()
+	for i := range 300 {
+		l.ended(l.enter(l.now(), false), fmt.Sprint("fault ", i))
+	}
+	if got := l.tallies()[0]; got.failed != 300 {
+		t.Errorf("%d of 300 failures of as many kinds are found", got.failed)
 	}
 }
