@@ -3,6 +3,7 @@ package test
 import (
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -13,6 +14,8 @@ import (
 var (
 	balanceLine  = regexp.MustCompile(`balance = "\w+"`)
 	intervalLine = regexp.MustCompile(`interval = "\w+"`)
+	agentLine    = regexp.MustCompile(`address    = ".*"`)
+	stateLine    = regexp.MustCompile(`state_dir = ".*"`)
 	asideBlocks  = regexp.MustCompile(`(?s)# aside\n.*`)
 )
 
@@ -33,6 +36,10 @@ func (s *storm) rewrite(rng *rand.Rand, broken bool) {
 	next := s.config
 	next = balanceLine.ReplaceAllString(next, fmt.Sprintf("balance = %q", []string{"round_robin", "least_request", "random"}[rng.IntN(3)]))
 	next = intervalLine.ReplaceAllString(next, fmt.Sprintf("interval = \"%dms\"", 1000+rng.IntN(1000)))
+	if rng.IntN(3) == 0 { // Consul is asked anew, by the same or another way
+		next = agentLine.ReplaceAllString(next, fmt.Sprintf("address    = %q", []string{"", "http://"}[rng.IntN(2)]+s.link.Addr()))
+		next = stateLine.ReplaceAllString(next, fmt.Sprintf("state_dir = %q", []string{"", filepath.Join(s.dir, "state")}[rng.IntN(2)]))
+	}
 	next = asideBlocks.ReplaceAllString(next, "")
 	if rng.IntN(2) == 0 {
 		next += aside
