@@ -6,8 +6,8 @@ import (
 )
 
 // duringBlindness is what goes on while rota can't see Consul: backends die and
-// return. If Consul itself is reachable, the service changes too, which rota
-// must learn when it sees again.
+// return, and rota may take its configuration anew. If Consul itself is reachable,
+// the service changes too, which rota must learn when it sees again.
 func (s *storm) duringBlindness(rng *rand.Rand, changes bool) (after func()) {
 	s.pass(time.Duration(200+rng.IntN(800)) * time.Millisecond)
 	over := s.ledger.risky()
@@ -17,6 +17,10 @@ func (s *storm) duringBlindness(rng *rand.Rand, changes bool) (after func()) {
 	}
 	s.agree("killed, without Consul")
 	over()
+	if rng.IntN(2) == 0 {
+		s.rewrite(rng, false)
+		s.reload(false)
+	}
 	var leavers []*unit
 	if changes {
 		s.register(s.start())
