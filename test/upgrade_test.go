@@ -101,8 +101,10 @@ func TestUpgradeUnderLoad(t *testing.T) {
 		fmt.Fprint(w, "finished")
 	})
 	rota := startReadyRota(t, web+fmt.Sprintf(`
+shutdown_timeout = "5m"
 service "slow" {
   discover "static" { urls = ["http://127.0.0.1:%d"] }
+  timeouts { response = "5m" }
 }
 route { service = "web" }
 route {
@@ -114,11 +116,7 @@ route {
 	load := startLoad(t, rota.url, 300, func(n int) string { return []string{"GET", "POST"}[n%2] })
 	endNew := newConnections(rota.url)
 	rota.await("endpoint ejected", "id", "dead")
-	answer := make(chan string, 1)
-	go func() {
-		_, body := rota.get(rota.url + "/slow")
-		answer <- body
-	}()
+	answered := ask(t, rota.url+"/slow")
 	<-arrived
 
 	binary, _ := buildRota()
@@ -137,8 +135,8 @@ route {
 		}
 	}
 	close(release)
-	if got := <-answer; got != "finished" {
-		t.Errorf("what was under way ended with %q", got)
+	if got := <-answered; got.body != "finished" {
+		t.Errorf("what was under way ended with %+v", got)
 	}
 	n, failures := endNew()
 	if len(failures) > 0 {
