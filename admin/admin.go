@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -38,6 +39,11 @@ type Options struct {
 type Server struct {
 	listener net.Listener
 	http     http.Server
+	served   chan struct{} // closed when nothing is accepted any more
+
+	mu      sync.Mutex
+	waiting map[net.Conn]bool // those that are to be answered
+	fewer   chan struct{}     // told when there are fewer
 }
 
 // timeout limits how long a client of ours may take over one request, in
@@ -53,14 +59,29 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 			return nil, err
 		}
 	}
-	return &Server{
-		listener: l,
-		http: http.Server{
-			Handler:     handler(o),
-			ReadTimeout: timeout, WriteTimeout: timeout, IdleTimeout: time.Minute,
-			ErrorLog: log.New(o.Logger.StandardWriter(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}), "", 0),
-		},
-	}, nil
+	s := &Server{listener: l, served: make(chan struct{}), waiting: map[net.Conn]bool{}, fewer: make(chan struct{}, 1)}
+	s.http = http.Server{
+		Handler:     handler(o),
+		ReadTimeout: timeout, WriteTimeout: timeout, IdleTimeout: time.Minute,
+		ErrorLog:  log.New(o.Logger.StandardWriter(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}), "", 0),
+		ConnState: s.track,
+	}
+	return s, nil
+}
+
+// track notes which connections wait for an answer, new ones among them.
+func (s *Server) track(c net.Conn, state http.ConnState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if state == http.StateNew || state == http.StateActive {
+		s.waiting[c] = true
+		return
+	}
+	delete(s.waiting, c)
+	select {
+	case s.fewer <- struct{}{}:
+	default:
+	}
 }
 
 // Listener returns what connections come from, to be handed over to another
@@ -70,20 +91,44 @@ func (s *Server) Listener() net.Listener { return s.listener }
 // Addr returns the address that is listened on.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// Serve accepts connections until [Server.Shutdown]; then it returns nil.
+// Serve accepts connections until [Server.Shutdown]; then it returns nil. It must
+// be called once.
 func (s *Server) Serve() error {
-	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
-		return err
+	defer close(s.served)
+	err := s.http.Serve(s.listener)
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
+		return nil
 	}
-	return nil
+	return err
 }
 
-// Shutdown stops accepting and lets the requests under way finish until ctx is
-// done; then it closes what is left.
+// Shutdown stops accepting and answers who has connected until ctx is done; then it
+// closes what is left. Serve must have been called, or be about to be.
 func (s *Server) Shutdown(ctx context.Context) {
+	s.http.SetKeepAlivesEnabled(false)
+	// Before the shutdown of net/http, which drops the first request of who has only
+	// just connected.
+	s.listener.Close()
+	select {
+	case <-s.served:
+	case <-ctx.Done():
+	}
+	for s.owes() && ctx.Err() == nil {
+		select {
+		case <-s.fewer:
+		case <-ctx.Done():
+		}
+	}
 	if s.http.Shutdown(ctx) != nil {
 		_ = s.http.Close() // the listener is closed already
 	}
+}
+
+// owes reports whether somebody waits for an answer.
+func (s *Server) owes() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.waiting) > 0
 }
 
 func handler(o Options) http.Handler {
