@@ -22,7 +22,7 @@ func watching(c *testkit.Consul) string { return "CONSUL_HTTP_ADDR=" + c.Addr() 
 func TestAnInstanceComesAndGoes(t *testing.T) {
 	consul := testkit.StartConsul(t)
 	startRegistered(t, consul, 3)
-	rota := startReadyRota(t, web, watching(consul))
+	rota := startReadyRota(t, "service \"web\" {\n"+unhedged+"}\n", watching(consul))
 	load := startLoad(t, rota.url, 500, nil)
 
 	var came, went []time.Duration

@@ -17,7 +17,7 @@ func TestNoBadAnswerEmptiesThePool(t *testing.T) {
 	a, b := startBackend(t, "a"), startBackend(t, "b")
 	entryA, entryB := testkit.Entry("web", "a", "127.0.0.1", a.port), testkit.Entry("web", "b", "127.0.0.1", b.port)
 	consul.Script("web", testkit.Instances(10, entryA, entryB))
-	rota := startReadyRota(t, web, "CONSUL_HTTP_ADDR="+consul.Addr())
+	rota := startReadyRota(t, "service \"web\" {\n"+unhedged+"}\n", "CONSUL_HTTP_ADDR="+consul.Addr())
 	load := startLoad(t, rota.url, 200, nil)
 
 	tests := []struct {

@@ -18,7 +18,7 @@ import (
 
 // patience is how long a test waits for what must happen. Only a failure takes
 // as long.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // rota is a running rota process. Its log is the events that tests wait for.
 type rota struct {
