@@ -14,6 +14,7 @@ import (
 
 	"github.com/rota-lb/rota/balancer"
 	"github.com/rota-lb/rota/internal/testkit"
+	"github.com/rota-lb/rota/socket"
 	"github.com/rota-lb/rota/upstream"
 )
 
@@ -127,6 +128,18 @@ func TestAFullEndpointIsPassedOver(t *testing.T) {
 			t.Fatalf("%v, %v", e, err)
 		}
 		e.Done(balancer.Succeeded, "", 0, nil)
+	}
+}
+
+// Who can't be sure of an unused connection is not kept out by it.
+func TestUnusedConnectionsKeepNobodyOut(t *testing.T) {
+	u := limits
+	u.MaxConns = 1
+	r := newRig(t, Options{}, u, backend(t, ok("here")))
+	for i := range 3 {
+		if response, body := r.do(t, "POST", "/", strings.NewReader("once")); response.StatusCode != 200 {
+			t.Fatalf("request %d: %d %q", i, response.StatusCode, body)
+		}
 	}
 }
 
@@ -269,7 +282,11 @@ func TestConnectionsAreCounted(t *testing.T) {
 	full(false)
 	full(true)
 	conns[1].Keep(0)
-	full(true) // an unused one is one
+	full(false) // an unused one makes room
+	if conns[1].Peek() == socket.Silent {
+		t.Error("it is open all the same")
+	}
+	full(true)
 	for _, c := range slices.Backward(conns) {
 		c.Close()
 	}

@@ -20,7 +20,7 @@ type Options struct {
 	Connect  time.Duration // for a connection to stand
 	Response time.Duration // from the end of the request to the head of the response
 	Stall    time.Duration // between two bytes of a body, either way
-	MaxConns int           // to one backend, unused ones included; 0 is no limit
+	MaxConns int           // to one backend, unused ones included, which make room; 0 is no limit
 	Clock    *socket.Clock // that ends waits; it must run
 }
 
@@ -88,10 +88,12 @@ func (c *Client) Idle(address string, sure bool) *Conn {
 }
 
 // Dial makes a new connection to address, which is the caller's. An error is of
-// type [*Error]. ctx ends only the attempt to connect.
+// type [*Error]. ctx ends only the attempt to connect. Where there are as many as
+// there may be, the one that has been unused for longest makes room.
 func (c *Client) Dial(ctx context.Context, address string) (*Conn, error) {
 	shelf := c.shelf(address) // one that is left meanwhile takes nothing back
-	if n := shelf.open.Add(1); c.MaxConns > 0 && n > int64(c.MaxConns) {
+	// Who must be sure of a connection may have left unused ones where they are.
+	if n := shelf.open.Add(1); c.MaxConns > 0 && n > int64(c.MaxConns) && !shelf.makeRoom() {
 		shelf.open.Add(-1)
 		return nil, &Error{Fault: Limited, Err: ErrMaxConnections}
 	}

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -27,6 +28,38 @@ func TestWithOtherOptions(t *testing.T) {
 	after.Leave(address)
 	if got := before.Idle(address, false); got != nil {
 		t.Error("what one has left is there for the other")
+	}
+}
+
+// Where there are as many connections as there may be, the one that has been
+// unused for longest makes room, and none that is in use.
+func TestUnusedConnectionsMakeRoom(t *testing.T) {
+	plain, address, peer := shelfRig(t)
+	o := plain.Options
+	o.MaxConns = 3
+	c := plain.With(o)
+	dial := func() *Conn {
+		t.Helper()
+		conn, err := c.Dial(t.Context(), address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		peer()
+		return conn
+	}
+	used, before, after := dial(), dial(), dial()
+	before.Keep(0)
+	after.Keep(time.Second)
+	for _, unused := range []*Conn{before, after} {
+		if dial(); unused.Peek() == socket.Silent {
+			t.Error("what was unused for longest is open")
+		}
+	}
+	if _, err := c.Dial(t.Context(), address); !errors.Is(err, ErrMaxConnections) {
+		t.Errorf("beyond the limit: %v", err)
+	}
+	if n := c.shelf(address).open.Load(); n != 3 || used.Peek() != socket.Silent {
+		t.Errorf("%d connections are counted, and that in use is %v", n, used.Peek())
 	}
 }
 

@@ -134,6 +134,21 @@ func (s *shelf) closing(c *Conn, now time.Duration) {
 	s.closed = now
 }
 
+// makeRoom closes the connection that has been unused for longest, and reports
+// whether there was one.
+func (s *shelf) makeRoom() bool {
+	s.mu.Lock()
+	if len(s.conns) == 0 {
+		s.mu.Unlock()
+		return false
+	}
+	c := s.conns[0]
+	s.conns = slices.Delete(s.conns, 0, 1)
+	s.mu.Unlock()
+	c.Close()
+	return true
+}
+
 func (s *shelf) put(c *Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
