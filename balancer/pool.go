@@ -110,7 +110,13 @@ func (p *Pool) Other(tried []*Endpoint) bool {
 }
 
 // Len returns how many members the pool has.
-func (p *Pool) Len() int { return p.members.Len() }
+func (p *Pool) Len() int {
+	n := p.members.Len()
+	for _, t := range p.tiers {
+		n += t.Len()
+	}
+	return n
+}
 
 // Members yields the pool's members.
 func (p *Pool) Members() iter.Seq[Member] {

@@ -77,6 +77,9 @@ func TestTiersYieldAllMembers(t *testing.T) {
 	if fmt.Sprint(got) != "[a b c]" {
 		t.Errorf("members are %v", got)
 	}
+	if n := tiers(new(Turn), 100, 0, 0).Len(); n != len(got) {
+		t.Errorf("counted as %d", n)
+	}
 	for range tiers(new(Turn), 100, 0, 0).Members() {
 		break
 	}

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rota-lb/rota/balancer"
 	"github.com/rota-lb/rota/upstream"
 )
 
@@ -161,6 +162,31 @@ func TestContests(t *testing.T) {
 					t.Errorf("%q have failed, want %q", got, tt.failures)
 				}
 			})
+		})
+	}
+}
+
+// With locality, too, a request goes to somebody else while an endpoint is silent:
+// in its tier, or where it is alone there, in another one.
+func TestHedgesAmongTiers(t *testing.T) {
+	alone := func(s *Service) balancer.Tier { return balancer.Tier{Pool: s.Duty.Pool()} }
+	tests := map[string]func() (near, far balancer.Tier){
+		"in its tier":     func() (near, far balancer.Tier) { return alone(onDuty("a", "b")), alone(onDuty("c")) },
+		"in another tier": func() (near, far balancer.Tier) { return alone(onDuty("a")), alone(onDuty("b")) },
+	}
+	for name, tiers := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			near, far := tiers()
+			near.Load = 100
+			s := onDuty()
+			s.Duty = duty{balancer.NewTiers(new(balancer.Turn), near, far)}
+			s.Hedge = Hedge{Attempts: 1, UnknownDelay: time.Second}
+			c := newStaged(map[string]scene{"a": {after: time.Hour}, "b": {result: Result{Status: 200, Sent: true}}})
+			j := &journey{service: s, carrier: c, idempotent: true, hedgeable: true}
+			j.attempt(time.Now())
+			if got := strings.Join(c.events, ", "); got != "0 a asked, 1000 b asked, 1000 a stopped, 1000 relayed 1" {
+				t.Errorf("%s: %s", name, got)
+			}
 		})
 	}
 }
