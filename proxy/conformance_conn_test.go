@@ -171,6 +171,8 @@ var upgradeRows = []clientRow{
 	{rule: "RFC 9110 §7.8", name: "not in HTTP/1.0", send: "GET / HTTP/1.0\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", want: "200 close", seen: []string{"GET / at x"}},
 	{rule: "RFC 9110 §7.8", name: "101 that was asked for", steps: []step{say(getting("/", "Connection: Upgrade", websocket)), told(101), say("ping"), halfClose},
 		want: "close", seen: []string{"GET / at x, connection: Upgrade, upgrade: websocket"}, answer: switches("websocket")},
+	{rule: "RFC 9110 §7.8", name: "101 behind a length of none", steps: []step{say(getting("/", "Connection: Upgrade", websocket, "Content-Length: 0")), told(101), say("ping"), halfClose},
+		want: "close", seen: []string{"GET / at x, connection: Upgrade, upgrade: websocket"}, answer: switches("websocket")},
 	{rule: "RFC 9110 §7.8", name: "101 that was not asked for", send: plain, want: "502 close?", seen: []string{"GET / at x"}, strikes: 1, answer: switches("websocket")},
 	{rule: "RFC 9110 §7.8", name: "101 where h2c was asked for", send: getting("/", "Connection: Upgrade", "Upgrade: h2c"), want: "502 close?",
 		seen: []string{"GET / at x"}, strikes: 1, answer: switches("h2c")},

@@ -65,8 +65,7 @@ func (r *rules) appendRequest(dst []byte, q *http1.Request, p *peer, path, addre
 func appendOptions(dst []byte, q *http1.Request) []byte {
 	// RFC 9110 §10.1.4. To HTTP/1.0 we could not pass trailers on.
 	trailers := q.Minor > 0 && q.Present.Has(http1.TE) && q.Header.HasToken("TE", "trailers")
-	// Behind a body there is no telling where the other protocol begins.
-	upgrade := q.Upgrade != "" && q.Framing == http1.NoBody
+	upgrade := mayUpgrade(q)
 	if trailers {
 		dst = append(dst, "TE: trailers\r\n"...)
 	}
@@ -83,6 +82,11 @@ func appendOptions(dst []byte, q *http1.Request) []byte {
 	}
 	return dst
 }
+
+// mayUpgrade reports whether the client asks for another protocol, and gets it
+// where the backend agrees. Behind a body there is no telling where that begins; a
+// length of none is no body.
+func mayUpgrade(q *http1.Request) bool { return q.Upgrade != "" && q.Length == 0 }
 
 // appendMaxForwards counts down how many more proxies a request may go
 // through, where its method makes that mean something (RFC 9110 §7.6.2).

@@ -86,6 +86,8 @@ func TestAppendRequest(t *testing.T) {
 			"Sec-WebSocket-Version: 13\nUpgrade: websocket\nConnection: Upgrade\n…"},
 		{"an upgrade and trailers", get, "Connection: TE, Upgrade\nUpgrade: websocket\nTE: trailers",
 			"TE: trailers\nUpgrade: websocket\nConnection: TE, Upgrade\n…"},
+		{"RFC 9110 §8.6: an upgrade with a length of none", post, "Connection: Upgrade\nUpgrade: websocket\nContent-Length: 0",
+			"Upgrade: websocket\nConnection: Upgrade\n…\nContent-Length: 0"},
 		{"h2c does not pass", get, "Connection: Upgrade, HTTP2-Settings\nUpgrade: h2c\nHTTP2-Settings: AAA", "…"},
 		{"nor an upgrade behind a body", post, "Connection: Upgrade\nUpgrade: websocket\nContent-Length: 3", "…\nContent-Length: 3"},
 		{"nor one that Connection does not name", get, "Upgrade: websocket", "…"},

@@ -21,7 +21,7 @@ const tunnelProbes = 30 * time.Second
 // tunnel joins the client with the backend after a 101, byte for byte, until
 // the backend or both of them have ended (RFC 9110 §7.8).
 func (x *exchange) tunnel() Result {
-	if asked := x.req.Upgrade; asked == "" || x.req.Framing != http1.NoBody || !strings.EqualFold(x.res.Upgrade, asked) {
+	if !mayUpgrade(&x.req) || !strings.EqualFold(x.res.Upgrade, x.req.Upgrade) {
 		_ = x.endUpload()
 		x.dropBackend()
 		return Result{Fault: upstream.Malformed, Sent: true, Err: errUnasked}
