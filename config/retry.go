@@ -36,7 +36,7 @@ func retryBody(r *Retry) *body {
 	r.On = slices.Clone(retryWords)
 	on := list("on", &r.On, parseRetryOn, "failures after which a request may be tried again: `\"connect\"` (no connection), `\"reset\"` (it ended before a response), `\"timeout\"` (no response in time), and statuses such as `\"503\"`")
 	return &body{fields: []field{
-		number("attempts", &r.Attempts, 4, 1, 100, "how often a request is tried in all; 1 turns retries off"),
+		number("attempts", &r.Attempts, 4, 1, 100, "how often a request is tried in all; 1 turns retries off; up to 16 connections that are refused don't count while a backend is left that was not tried"),
 		notEmpty(on).defaultsTo(`["connect", "reset", "timeout"]`),
 		number("budget", &r.Budget, 20, 0, 100, "how many more requests the backends may get by retries and hedges, in percent of those of clients"),
 		number("min_per_second", &r.MinPerSecond, 10, 0, 1_000_000, "such retries and hedges a second that are allowed in any case"),

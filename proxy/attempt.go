@@ -45,6 +45,7 @@ type journey struct {
 	Result
 	endpoint *balancer.Endpoint // the last one tried; nil where there was none
 	attempts int
+	refused  int // of these, that don't count; see spare
 
 	service    *Service
 	carrier    Carrier
@@ -105,7 +106,7 @@ func (j *journey) try(e *balancer.Endpoint, began time.Time) (again bool) {
 		}
 		t.done()
 	}()
-	limit := j.service.Retry.limit(j.idempotent, j.attempts)
+	limit := j.service.Retry.limit(j.idempotent, j.counted())
 	watched = j.watched(&t)
 	t.sent(j.carrier.Send(first, t.address, limit))
 	if watched && j.watch.end() {
@@ -128,12 +129,9 @@ func (j *journey) try(e *balancer.Endpoint, began time.Time) (again bool) {
 // again decides whether there is to be another attempt after the last, on e. It
 // pays for it.
 func (j *journey) again(e *balancer.Endpoint) bool {
-	s := j.service
-	if !s.Retry.again(j.Result, j.idempotent, j.attempts) {
-		return false
-	}
-	pool := s.Duty.Pool()
-	if !pool.Other(nil) {
+	s, pool := j.service, j.service.Duty.Pool()
+	j.spare(pool, e)
+	if !s.Retry.again(j.Result, j.idempotent, j.counted()) || !pool.Other(nil) {
 		return false
 	}
 	j.tried = append(j.tried, e)
@@ -144,12 +142,32 @@ func (j *journey) again(e *balancer.Endpoint) bool {
 		s.stats.exhausted.Add(1)
 		return false
 	}
-	j.pause = s.Retry.backoff(j.attempts, elsewhere, rand.Int64N)
+	j.pause = s.Retry.backoff(j.counted(), elsewhere, rand.Int64N)
 	if !elsewhere {
 		j.tried = j.tried[:0]
 	}
 	return true
 }
+
+// maxRefused is how many attempts of a request don't count. Each is over at once,
+// so that a service of which nobody is left says so soon all the same.
+const maxRefused = 16
+
+// spare has the last attempt, on e, not count where that refused the connection
+// and somebody else was not asked yet: one who is well is not to be missed because
+// of those who are dead. Where nobody was there at all, each attempt counts.
+func (j *journey) spare(pool *balancer.Pool, e *balancer.Endpoint) {
+	switch {
+	case !j.wasRefused():
+	case !pool.Other(append(j.tried, e)):
+		j.refused = 0
+	case j.refused < maxRefused:
+		j.refused++
+	}
+}
+
+// counted returns how many attempts count, the first one always.
+func (j *journey) counted() int { return max(1, j.attempts-j.refused) }
 
 // outcome says what the end of an attempt tells of the endpoint: what the client
 // did, or what we ran out of, tells nothing.

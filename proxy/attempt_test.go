@@ -72,6 +72,13 @@ func (p *played) Again(d time.Duration) upstream.Fault {
 func TestAttempt(t *testing.T) {
 	refused := Result{Fault: upstream.Unreachable, Replayable: true, Err: errors.New("connection refused")}
 	broken := Result{Fault: upstream.Reset, Sent: true, Replayable: true, Err: errors.New("reset")}
+	dark := Result{Fault: upstream.ConnectTimeout, Replayable: true, Err: errors.New("timed out")}
+	once := onDuty("a", "b")
+	once.Retry.Attempts = 1
+	many, nobody := strings.Split("abcdefghijklmnopqrstuvwxyz", ""), map[string]Result{}
+	for _, a := range many {
+		nobody[a] = refused
+	}
 	tests := []struct {
 		name       string
 		service    *Service
@@ -87,7 +94,17 @@ func TestAttempt(t *testing.T) {
 		{"no endpoint twice while one is left", onDuty("a", "b", "c"), true,
 			map[string]Result{"a": refused, "b": refused}, "a b c", upstream.None},
 		{"enough is enough", onDuty("a", "b", "c", "d", "e"), true,
-			map[string]Result{"a": refused, "b": refused, "c": refused, "d": refused}, "a b c d", upstream.Unreachable},
+			map[string]Result{"a": broken, "b": broken, "c": broken, "d": broken}, "a b c d", upstream.Reset},
+		{"the dead don't count while somebody is left", onDuty("a", "b", "c", "d", "e", "f"), false,
+			map[string]Result{"a": refused, "b": refused, "c": refused, "d": refused, "e": refused}, "a b c d e f", upstream.None},
+		{"nor among others", onDuty("a", "b", "c", "d", "e", "f", "g"), true,
+			map[string]Result{"a": refused, "b": broken, "c": refused, "d": broken, "e": refused, "f": broken}, "a b c d e f g", upstream.None},
+		{"who takes no connection in time does", onDuty("a", "b", "c", "d", "e"), true,
+			map[string]Result{"a": dark, "b": dark, "c": dark, "d": dark}, "a b c d", upstream.ConnectTimeout},
+		{"where all are dead, each counts", onDuty("a", "b", "c", "d", "e"), true,
+			map[string]Result{"a": refused, "b": refused, "c": refused, "d": refused, "e": refused}, "a b c d e", upstream.Unreachable},
+		{"nobody else where retries are off", once, true, map[string]Result{"a": refused}, "a", upstream.Unreachable},
+		{"so many dead are not waited for", onDuty(many...), true, nobody, strings.Join(many[:maxRefused+4], " "), upstream.Unreachable},
 		{"nobody twice while another is left", onDuty("a", "b"), true, map[string]Result{"a": broken, "b": broken}, "a b a b", upstream.Reset},
 		{"the only one, again", onDuty("a"), true, map[string]Result{"a": broken}, "a a a a", upstream.Reset},
 		{"nobody is there", onDuty(), true, nil, "", upstream.Unreachable},

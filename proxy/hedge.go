@@ -63,9 +63,10 @@ type contest struct {
 	winner atomic.Uint32 // who was the first to answer: 0 is nobody yet, else the lane and 1
 
 	// Of the second lane, to be read once that has ended:
-	sent   int // attempts
-	failed []*balancer.Endpoint
-	won    trial // where it has
+	sent    int // attempts
+	refused int // of these, that don't count
+	failed  []*balancer.Endpoint
+	won     trial // where it has
 }
 
 // win reports whether the lane is the first to have an answer.
@@ -119,11 +120,14 @@ func (j *journey) hedge() {
 			c.failed = append(c.failed, e)
 		}
 		t.done()
+		tried = append(tried, e)
+		if t.result.wasRefused() && j.refused+c.refused < maxRefused && s.Duty.Pool().Other(tried) {
+			c.refused++
+		}
 		// What has cost nobody anything may go on elsewhere.
-		if t.result.Sent || !s.Retry.again(t.result, true, j.attempts+c.sent) {
+		if t.result.Sent || !s.Retry.again(t.result, true, j.counted()+c.sent-c.refused) {
 			return
 		}
-		tried = append(tried, e)
 	}
 }
 
@@ -157,13 +161,14 @@ func (j *journey) settle(t *trial) {
 		j.hedgeable = false
 	}
 	j.attempts += c.sent
+	j.refused += c.refused
 	j.tried = append(j.tried, c.failed...)
 	c.reset()
 }
 
 func (c *contest) reset() {
 	clear(c.failed)
-	c.sent, c.failed, c.won = 0, c.failed[:0], trial{}
+	c.sent, c.refused, c.failed, c.won = 0, 0, c.failed[:0], trial{}
 	c.winner.Store(0)
 }
 

@@ -119,6 +119,8 @@ func TestContests(t *testing.T) {
 			"0 a asked, 500 b asked, 600 b stopped, 600 relayed 0", "", 0, 1},
 		{"the second is refused, and the third answers", map[string]scene{"a": {time.Hour, fine}, "b": {0, refused}, "c": {10 * ms, fine}},
 			"0 a asked, 500 b asked, 500 c asked, 510 a stopped, 510 relayed 1", "a b", 1, 0},
+		{"three are refused, and the fifth answers", map[string]scene{"a": {time.Hour, fine}, "b": {0, refused}, "c": {0, refused}, "d": {0, refused}, "e": {10 * ms, fine}},
+			"0 a asked, 500 b asked, 500 c asked, 500 d asked, 500 e asked, 510 a stopped, 510 relayed 1", "a b c d", 1, 0},
 		{"the second breaks, and the first answers", map[string]scene{"a": {700 * ms, fine}, "b": {10 * ms, broken}},
 			"0 a asked, 500 b asked, 700 relayed 0", "b", 0, 1},
 		{"the second can't serve, and the first answers", map[string]scene{"a": {700 * ms, fine}, "b": {10 * ms, cant}},
@@ -135,7 +137,7 @@ func TestContests(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := onDuty("a", "b", "c")
+				s := onDuty("a", "b", "c", "d", "e")
 				s.Hedge = Hedge{Attempts: 1, MinDelay: 20 * ms, UnknownDelay: 500 * ms}
 				c := newStaged(tt.scenes)
 				j := &journey{service: s, carrier: c, idempotent: true, hedgeable: true}

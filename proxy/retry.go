@@ -9,7 +9,8 @@ import (
 
 // Retry says when a request is tried again. The zero value is never.
 type Retry struct {
-	// Attempts is how often a request is tried in all; less than 2 is once.
+	// Attempts is how often a request is tried in all; less than 2 is once. Up to
+	// 16 connections that are refused don't count while somebody else is left.
 	Attempts int
 	// Connect, Reset and Timeout are the failures after which there may be
 	// another try: no connection, one that ended before a response, and no
@@ -42,8 +43,12 @@ type Result struct {
 	Err      error // explains Fault
 }
 
+// wasRefused reports whether there was nobody to send anything to. One that took
+// no connection in time is another matter: that cost the client time.
+func (r *Result) wasRefused() bool { return r.Fault == upstream.Unreachable && !r.Sent }
+
 // again decides whether a request may be tried again after an attempt that
-// ended in this way, the attempts-th.
+// ended in this way, the attempts-th that counts.
 //
 // Any request may be tried again while no byte of it has reached a backend. An
 // idempotent one may even after that, since doing it twice is doing it once (RFC
