@@ -75,6 +75,7 @@ func (x *exchange) Relay(lane Lane) Result {
 }
 
 func (x *exchange) relaySized(left int64) error {
+	splices := x.upload == nil && x.conn.CanSplice() && x.backend.CanSplice()
 	for {
 		piece := x.out.Bytes()
 		piece = piece[:min(int64(len(piece)), left)]
@@ -86,8 +87,11 @@ func (x *exchange) relaySized(left int64) error {
 		if left -= int64(len(piece)); left == 0 {
 			return nil
 		}
-		if left >= spliceFrom && x.upload == nil && x.conn.CanSplice() && x.backend.CanSplice() {
-			return x.splice(left)
+		if splices && left >= spliceFrom {
+			if err := x.splice(left); !errors.Is(err, socket.ErrNoPipe) {
+				return err
+			}
+			splices = false // who copies is done sooner than who waits for a pipe
 		}
 		if err := x.pull(); err != nil {
 			return err

@@ -1,6 +1,8 @@
 package socket
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -50,11 +52,15 @@ func (c *Conn) CanSplice() bool { return c.raw != nil || c.fd >= 0 }
 
 // Splice moves n bytes from one connection to another without a copy. It
 // returns how many it has moved, with the error of the side that failed:
-// [io.EOF] of reading, where that ends before. Both must be able to.
+// [io.EOF] of reading, where that ends before; or [ErrNoPipe]. Both must be able
+// to.
 func Splice(to, from *Conn, n int64) (moved int64, readErr, writeErr error) {
 	p, err := newPipe()
 	if err != nil {
-		return 0, err, nil
+		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+			to.clock.Short()
+		}
+		return 0, fmt.Errorf("%w: %w", ErrNoPipe, err), nil
 	}
 	for moved < n {
 		from.LimitRead(from.stall)

@@ -109,6 +109,44 @@ func TestSplicesThatFail(t *testing.T) {
 	}
 }
 
+// Without a pipe nobody has failed, and nothing is lost.
+func TestWithoutAPipe(t *testing.T) {
+	to, from := newRig(t, tcp), newRig(t, tcp)
+	from.says("hello")
+	for p := pipes.Get(); p != nil; p = pipes.Get() {
+		p.(*pipe).close()
+	}
+	restore := noDescriptors(t)
+	moved, readErr, writeErr := Splice(to.Conn, from.Conn, 5)
+	restore()
+	if moved != 0 || !errors.Is(readErr, ErrNoPipe) || !errors.Is(readErr, syscall.EMFILE) || writeErr != nil {
+		t.Errorf("moved %d, %v, %v", moved, readErr, writeErr)
+	}
+	if !to.clock.IsShort() {
+		t.Error("nobody is told that descriptors are short")
+	}
+	if _, readErr, writeErr = Splice(to.Conn, from.Conn, 5); readErr != nil || writeErr != nil {
+		t.Fatal(readErr, writeErr)
+	}
+	equal(t, "the peer got", to.received(t, 5), []byte("hello"))
+}
+
+// noDescriptors has none left until restore is called.
+func noDescriptors(t *testing.T) (restore func()) {
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Max: before.Max}); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func matches(err error, want []error) bool {
 	return err == nil && want == nil || isAny(err, want)
 }
