@@ -132,7 +132,8 @@ func (j *journey) hedge() {
 }
 
 // wins reports whether the trial has an answer, and the first. That somebody
-// can't serve is no answer while somebody else may.
+// can't serve is no answer while somebody else may; where nobody has one, it is the
+// client's.
 func (t *trial) wins(c *contest) bool {
 	return t.result.Fault == upstream.None && answered(t.result.Status) != balancer.Unavailable && c.win(t.lane)
 }
@@ -142,7 +143,7 @@ func (t *trial) wins(c *contest) bool {
 func (j *journey) settle(t *trial) {
 	s, c := j.service, j.contest
 	overtaken := c.decided()
-	if t.result.Fault == upstream.None && c.win(first) {
+	if t.wins(c) {
 		j.carrier.Stop(second)
 	}
 	<-j.watch.ended

@@ -98,6 +98,7 @@ func newStaged(scenes map[string]scene) *staged {
 //	                        the second answers   fails      can't serve
 //	the first is silent     second               first      first
 //	the first answers       first, if before     first      first
+//	the first can't serve   second               first      first
 //	the first fails         second               again      again
 func TestContests(t *testing.T) {
 	fine, cant := Result{Status: 200, Sent: true}, Result{Status: 503, Sent: true}
@@ -127,6 +128,16 @@ func TestContests(t *testing.T) {
 			"0 a asked, 500 b asked, 700 relayed 0", "", 0, 1},
 		{"the first breaks meanwhile, and the second answers", map[string]scene{"a": {510 * ms, broken}, "b": {50 * ms, fine}},
 			"0 a asked, 500 b asked, 550 relayed 1", "a", 1, 0},
+		{"the first can't serve, and the second answers", map[string]scene{"a": {510 * ms, cant}, "b": {50 * ms, fine}},
+			"0 a asked, 500 b asked, 550 relayed 1", "", 1, 0},
+		{"the first can't serve, and the third answers", map[string]scene{"a": {510 * ms, cant}, "b": {20 * ms, refused}, "c": {20 * ms, fine}},
+			"0 a asked, 500 b asked, 520 c asked, 540 relayed 1", "b", 1, 0},
+		{"the first can't serve, and the second breaks", map[string]scene{"a": {510 * ms, cant}, "b": {50 * ms, broken}},
+			"0 a asked, 500 b asked, 550 relayed 0", "b", 0, 1},
+		{"neither can serve, the first says so first", map[string]scene{"a": {510 * ms, cant}, "b": {50 * ms, cant}},
+			"0 a asked, 500 b asked, 550 relayed 0", "", 0, 1},
+		{"neither can serve, the second says so first", map[string]scene{"a": {550 * ms, cant}, "b": {10 * ms, cant}},
+			"0 a asked, 500 b asked, 550 relayed 0", "", 0, 1},
 		{"both break, and the third answers", map[string]scene{"a": {510 * ms, broken}, "b": {50 * ms, broken}, "c": {10 * ms, fine}},
 			"0 a asked, 500 b asked, 550 c asked, 560 relayed 0", "a b", 0, 1},
 		{"one hedge a request", map[string]scene{"a": {510 * ms, broken}, "b": {50 * ms, broken}, "c": {time.Minute, fine}},

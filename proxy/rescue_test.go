@@ -227,6 +227,35 @@ func TestAHedgeThatLoses(t *testing.T) {
 	}
 }
 
+// Who can't serve is not heard while the other one may, and leaves nothing behind.
+func TestAHedgeOverWhoCantServe(t *testing.T) {
+	asked, said := make(chan struct{}), make(chan struct{})
+	busy := testkit.StartBackend(t, func(c *testkit.BackendConn) {
+		c.Head()
+		<-asked
+		c.Say("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy")
+		close(said)
+		c.Hang()
+	})
+	well := testkit.StartBackend(t, func(c *testkit.BackendConn) {
+		m := c.Request()
+		close(asked)
+		<-said
+		c.Say(testkit.Echo(m))
+		c.Serve()
+	})
+	r := newRigOf(t, Options{}, limits, hedged(onDuty(busy.Addr(), well.Addr())))
+	if response, body := r.do(t, "GET", "/first", nil); response.StatusCode != 200 || body != "GET /first" {
+		t.Errorf("answered %d %q", response.StatusCode, body)
+	}
+	busy.AwaitEnds(1)
+	r.finish(t)
+	r.blameless(t)
+	if won := r.service.stats.hedgesWon.Load(); won != 1 || well.Conns() != 1 {
+		t.Errorf("%d won, with %d connections", won, well.Conns())
+	}
+}
+
 // A client that leaves ends both lanes, and nobody is to blame.
 func TestAClientThatLeavesAContest(t *testing.T) {
 	hang := func(c *testkit.BackendConn) { c.Head(); c.Hang() }
