@@ -40,7 +40,7 @@ func retryBody(r *Retry) *body {
 		notEmpty(on).defaultsTo(`["connect", "reset", "timeout"]`),
 		number("budget", &r.Budget, 20, 0, 100, "how many more requests the backends may get by retries and hedges, in percent of those of clients"),
 		number("min_per_second", &r.MinPerSecond, 10, 0, 1_000_000, "such retries and hedges a second that are allowed in any case"),
-		durationOrZero("per_try_timeout", &r.PerTryTimeout, 0, "longest wait for the head of the response while another try is left; 0 leaves it to `response` in `timeouts`"),
+		durationOrZero("per_try_timeout", &r.PerTryTimeout, 0, "longest wait for the head of the response while another try is left, with a backend that was not tried and budget for it; 0 leaves it to `response` in `timeouts`"),
 		duration("backoff", &r.Backoff, 25*time.Millisecond, "longest pause before the second retry; it doubles with each one, up to 250 ms, and is drawn at random from 0 on; the first retry comes at once"),
 	}}
 }

@@ -106,7 +106,7 @@ func (j *journey) try(e *balancer.Endpoint, began time.Time) (again bool) {
 		}
 		t.done()
 	}()
-	limit := j.service.Retry.limit(j.idempotent, j.counted())
+	limit := j.limit(e)
 	watched = j.watched(&t)
 	t.sent(j.carrier.Send(first, t.address, limit))
 	if watched && j.watch.end() {
@@ -124,6 +124,18 @@ func (j *journey) try(e *balancer.Endpoint, began time.Time) (again bool) {
 		again = j.again(t.endpoint)
 	}
 	return again
+}
+
+// limit returns how long the attempt on e may wait for the head of a response; 0 is
+// what upstream allows. Who has nobody else to ask, or nothing to pay for it with,
+// waits on.
+func (j *journey) limit(e *balancer.Endpoint) time.Duration {
+	s := j.service
+	d := s.Retry.limit(j.idempotent, j.counted())
+	if d == 0 || s.stats.budget.left.Load() < price || !s.Duty.Pool().Other(append(j.tried, e)) {
+		return 0
+	}
+	return d
 }
 
 // again decides whether there is to be another attempt after the last, on e. It

@@ -45,14 +45,15 @@ func travel(s *Service, idempotent bool, c Carrier, began time.Time) *journey {
 type played struct {
 	answers map[string]Result
 	asked   []string
+	limits  []time.Duration
 	pauses  []time.Duration
 	leaves  upstream.Fault // in a pause
 	last    Result
 	relayed int // responses
 }
 
-func (p *played) Send(_ Lane, address string, _ time.Duration) Result {
-	p.asked = append(p.asked, address)
+func (p *played) Send(_ Lane, address string, limit time.Duration) Result {
+	p.asked, p.limits = append(p.asked, address), append(p.limits, limit)
 	p.last = p.answers[address]
 	return p.last
 }

@@ -20,8 +20,8 @@ type Retry struct {
 	// Budget is how many more attempts there may be than requests, in percent of
 	// these, and MinPerSecond how many a second in any case.
 	Budget, MinPerSecond int
-	// PerTry is for the head of a response while another try is left; 0 is what
-	// upstream allows.
+	// PerTry is for the head of a response while another try is left, somebody else
+	// to ask, and budget for it; 0 is what upstream allows.
 	PerTry time.Duration
 	// Backoff is the longest pause before the second retry.
 	Backoff time.Duration
@@ -77,7 +77,7 @@ func (r *Retry) again(last Result, idempotent bool, attempts int) bool {
 }
 
 // limit returns how long the attempts-th attempt may wait for the head of a
-// response; 0 is what upstream allows. Who has nobody else to ask waits on.
+// response where there is somebody else to ask; 0 is what upstream allows.
 func (r *Retry) limit(idempotent bool, attempts int) time.Duration {
 	if attempts >= r.Attempts || !idempotent || !r.Timeout {
 		return 0

@@ -131,6 +131,35 @@ func TestTheLimitOfATry(t *testing.T) {
 	}
 }
 
+// The last chance is not cut short: that of who has no other try, nobody else to
+// ask, or no budget for it.
+func TestTheLastChanceIsNotLimited(t *testing.T) {
+	late := Result{Fault: upstream.Late, Sent: true, Replayable: true, Err: errors.New("late")}
+	const s = time.Second
+	tests := []struct {
+		name   string
+		on     string // endpoints
+		budget int64  // in attempts
+		want   []time.Duration
+	}{
+		{"until there is no other try", "abcde", 9, []time.Duration{s, s, s, 0}},
+		{"until nobody else is left", "abc", 2, []time.Duration{s, s, 0}},
+		{"nobody else is there", "a", 0, []time.Duration{0}},
+		{"until there is no budget", "abc", 1, []time.Duration{s, 0}},
+		{"there is no budget", "abc", 0, []time.Duration{0}},
+	}
+	for _, tt := range tests {
+		service := onDuty(strings.Split(tt.on, "")...)
+		service.Retry.PerTry = s
+		service.stats.budget.left.Store(tt.budget * price)
+		c := &played{answers: map[string]Result{"a": late, "b": late, "c": late, "d": late, "e": late}}
+		travel(service, true, c, time.Now())
+		if !slices.Equal(c.limits, tt.want) {
+			t.Errorf("%s: tries lasted %v, want %v", tt.name, c.limits, tt.want)
+		}
+	}
+}
+
 // The first retry goes elsewhere at once. Then there is a pause, drawn from a
 // range that doubles up to an end; and always one before the same endpoint again.
 func TestBackoff(t *testing.T) {
