@@ -130,21 +130,24 @@ func (s *Service) pick(tried []*balancer.Endpoint) (*balancer.Endpoint, error) {
 	return nil, errEndpointRequests
 }
 
-// judge has the circuit judged by what has ended since the last tick.
+// judge has the circuit judged by what has ended since the last tick. Where there
+// is no judge, that is seen all the same: one who comes by a reload is not to judge
+// what was before.
 func (s *Service) judge(now time.Duration) {
 	b, c := s.Breaker, &s.stats.circuit
-	if b == nil || b.Judge == nil {
-		c.shut.Store(false)
-		return
-	}
 	if now <= c.at {
 		return // another listener of the service was here
 	}
 	ended := s.stats.tally()
 	// What tells nothing is counted a moment before its request has ended.
 	ended.requests, ended.failures = max(ended.requests, c.seen.requests), max(ended.failures, c.seen.failures)
-	v := b.Judge(ended.requests-c.seen.requests, ended.failures-c.seen.failures, now)
+	requests, failures := ended.requests-c.seen.requests, ended.failures-c.seen.failures
 	c.seen, c.at = ended, now
+	if b == nil || b.Judge == nil {
+		c.shut.Store(false)
+		return
+	}
+	v := b.Judge(requests, failures, now)
 	c.until.Store(int64(v.Until))
 	c.trials.Store(int64(v.Trials))
 	c.shut.Store(v.Shut)

@@ -188,6 +188,29 @@ func TestTheCircuitGoesByItsJudge(t *testing.T) {
 	}
 }
 
+// A judge who comes by a reload is told of what has ended since, and the circuit
+// is closed when he has gone.
+func TestAJudgeWhoComesLater(t *testing.T) {
+	s := onDuty("a")
+	s.stats.shards[0].classes[5].Add(1000)
+	var told tally
+	for i, b := range []*Breaker{nil, {MaxRequests: 1}, {Judge: func(requests, failures uint64, _ time.Duration) Verdict {
+		told = tally{requests, failures}
+		return Verdict{Shut: true}
+	}}} {
+		s.Breaker = b
+		s.tick(time.Duration(i+1) * time.Second)
+	}
+	if told != (tally{}) || s.stats.circuit.state() == 0 {
+		t.Errorf("told %+v, and the circuit is in state %v", told, s.stats.circuit.state())
+	}
+	s.Breaker = nil
+	s.tick(time.Minute)
+	if s.stats.circuit.state() != 0 {
+		t.Error("the circuit is open without a judge")
+	}
+}
+
 // What the judge is told: what tells of the backends.
 func TestWhatTellsOfBackends(t *testing.T) {
 	s := onDuty(backend(t, func(w http.ResponseWriter, r *http.Request) {
