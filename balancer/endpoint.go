@@ -54,6 +54,7 @@ type Endpoint struct {
 	peak     peak
 	failures atomic.Uint64
 	errors   atomic.Uint64
+	untold   atomic.Uint64 // attempts whose end said nothing
 	fail     func(e *Endpoint, o Outcome, err error)
 }
 
@@ -91,13 +92,20 @@ func (e *Endpoint) Forget() {
 func (e *Endpoint) InFlight() int64 { return e.inFlight.Load() }
 
 // Totals returns how many attempts were picked and how many of them failed:
-// ended as [Unreachable], [Broken] or [Silent].
+// ended as [Unreachable] or [Broken], or as [Silent] when it had been so for a
+// while.
 func (e *Endpoint) Totals() (requests, failures uint64) {
 	return e.requests.Load(), e.failures.Load()
 }
 
-// Errors returns how many attempts were answered with a status from 500 on.
-func (e *Endpoint) Errors() uint64 { return e.errors.Load() }
+// Told returns how many attempts have ended in a way that says something about the
+// endpoint, and how many of them badly: as failures, or with a status from 500 on.
+// Taken while attempts end, either may be a few too low.
+func (e *Endpoint) Told() (ended, badly uint64) {
+	badly = e.failures.Load() + e.errors.Load()
+	ended = e.requests.Load()
+	return ended - min(ended, uint64(max(0, e.inFlight.Load()))+e.untold.Load()), badly
+}
 
 // Streak returns how many attempts in a row, up to the last one, have failed or
 // found the endpoint [Unavailable]. Attempts that end at the same moment may
@@ -125,6 +133,7 @@ func (e *Endpoint) Done(o Outcome, address string, took time.Duration, err error
 			e.peak.add(took)
 		}
 	case Abandoned:
+		e.untold.Add(1)
 	case Erred:
 		e.peak.add(max(took, asFailure))
 		e.errors.Add(1)
@@ -135,21 +144,26 @@ func (e *Endpoint) Done(o Outcome, address string, took time.Duration, err error
 }
 
 func (e *Endpoint) failed(o Outcome, address string, took time.Duration, err error) {
-	if o == Unavailable {
-		e.errors.Add(1)
-	} else {
-		e.failures.Add(1)
+	here := address == e.Address()
+	if here {
+		e.peak.add(max(took, asFailure))
+		if o == Silent {
+			e.latency.atLeast(took)
+		}
 	}
-	if address != e.Address() {
+	switch {
+	case o == Unavailable:
+		e.errors.Add(1)
+	case o != Silent || here && e.silence(took) >= enoughSilence:
+		e.failures.Add(1)
+	default:
+		e.untold.Add(1)
 		return
 	}
-	e.peak.add(max(took, asFailure))
-	if o == Silent {
-		e.latency.atLeast(took)
-		if e.silence(took) < enoughSilence {
-			return
-		}
-	} else {
+	if !here {
+		return
+	}
+	if o != Silent {
 		e.mute.Store(0)
 	}
 	e.streak.Add(1)

@@ -6,23 +6,23 @@ import (
 	"time"
 )
 
-// What each outcome counts as: a failure, or an answer of 5xx; what it does to a
-// streak of three, and whether its owner is told.
+// What each outcome counts as: nothing, a failure, or an answer of 5xx; what it does
+// to a streak of three, and whether its owner is told.
 func TestDone(t *testing.T) {
 	refused := errors.New("connection refused")
 	tests := []struct {
-		outcome          Outcome
-		failures, errors uint64
-		streak           int
-		told             bool
+		outcome                 Outcome
+		ended, failures, errors uint64
+		streak                  int
+		told                    bool
 	}{
-		{Succeeded, 0, 0, 0, false},
-		{Abandoned, 0, 0, 3, false},
-		{Unreachable, 1, 0, 4, true},
-		{Broken, 1, 0, 4, true},
-		{Silent, 1, 0, 4, true},
-		{Unavailable, 0, 1, 4, true},
-		{Erred, 0, 1, 0, false},
+		{Succeeded, 1, 0, 0, 0, false},
+		{Abandoned, 0, 0, 0, 3, false},
+		{Unreachable, 1, 1, 0, 4, true},
+		{Broken, 1, 1, 0, 4, true},
+		{Silent, 1, 1, 0, 4, true},
+		{Unavailable, 1, 0, 1, 4, true},
+		{Erred, 1, 0, 1, 0, false},
 	}
 	for _, tt := range tests {
 		var told error
@@ -34,12 +34,13 @@ func TestDone(t *testing.T) {
 		})
 		e.streak.Store(3)
 		e.begin()
-		if e.InFlight() != 1 {
-			t.Errorf("%d in flight after one pick", e.InFlight())
+		if ended, _ := e.Told(); e.InFlight() != 1 || ended != 0 {
+			t.Errorf("%d in flight after one pick, and %d have ended", e.InFlight(), ended)
 		}
 		e.Done(tt.outcome, "10.0.0.1:80", enoughSilence, refused)
-		if _, failures := e.Totals(); failures != tt.failures || e.Errors() != tt.errors || e.Streak() != tt.streak {
-			t.Errorf("outcome %d: %d failures, %d errors, a streak of %d", tt.outcome, failures, e.Errors(), e.Streak())
+		_, failures := e.Totals()
+		if ended, badly := e.Told(); ended != tt.ended || failures != tt.failures || badly != tt.failures+tt.errors || e.Streak() != tt.streak {
+			t.Errorf("outcome %d: %d ended, %d failures, %d of them and errors, a streak of %d", tt.outcome, ended, failures, badly, e.Streak())
 		}
 		if (told == refused) != tt.told || e.InFlight() != 0 {
 			t.Errorf("outcome %d: told of %v, %d in flight", tt.outcome, told, e.InFlight())
@@ -77,10 +78,16 @@ func TestAMomentOfSilence(t *testing.T) {
 	silent := func(e *Endpoint, took time.Duration) { e.Done(Silent, "10.0.0.1:80", took, nil) }
 	e := NewEndpoint("node/web-1", "10.0.0.1:80", nil)
 	for range 100 {
+		e.begin()
 		silent(e, 20*ms)
 	}
-	if e.Streak() > 0 && time.Since(epoch)-time.Duration(e.mute.Load()) < enoughSilence {
+	enough := uint64(e.Streak()) // where our own program stood still
+	if enough > 0 && time.Since(epoch)-time.Duration(e.mute.Load()) < enoughSilence {
 		t.Errorf("a streak of %d within a moment", e.Streak())
+	}
+	_, failures := e.Totals()
+	if ended, badly := e.Told(); failures != enough || badly != enough || ended != enough {
+		t.Errorf("%d failures, and %d of %d, want %d of each", failures, badly, ended, enough)
 	}
 	for _, o := range []Outcome{Succeeded, Erred, Broken} {
 		e.mute.Store(1) // since the epoch
@@ -95,8 +102,8 @@ func TestAMomentOfSilence(t *testing.T) {
 	if e.Streak() != 2 {
 		t.Errorf("a streak of %d after long, want 2", e.Streak())
 	}
-	if _, failures := e.Totals(); failures != 103 {
-		t.Errorf("%d failures, want each of them", failures)
+	if _, failures := e.Totals(); failures != enough+3 {
+		t.Errorf("%d failures, want %d", failures, enough+3)
 	}
 }
 

@@ -86,7 +86,7 @@ func (s OutlierSpec) Allows(serving, out int) bool {
 
 // Sample is how an endpoint did within an interval.
 type Sample struct {
-	Requests uint64 // that have ended
+	Requests uint64 // that have ended, and tell of it
 	Failures uint64 // of them, answers of 5xx included
 	Streak   int    // of failures, up to now
 	Latency  time.Duration

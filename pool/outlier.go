@@ -52,7 +52,7 @@ type record struct {
 	health.Outlier
 	trouble          string // why it is out, in words
 	asked            bool   // for the check that is to bring it back
-	requests, failed uint64 // that had ended by the last comparison
+	requests, failed uint64 // that had told something by the last comparison
 }
 
 // setOutliers goes by the present options.
@@ -146,9 +146,7 @@ func (w *writer) compare(now time.Time) {
 
 // sample returns how the member did since the last sample.
 func (m *member) sample() health.Sample {
-	requests, failed := m.endpoint.Totals()
-	failed += m.endpoint.Errors()
-	requests -= min(requests, uint64(max(0, m.endpoint.InFlight())))
+	requests, failed := m.endpoint.Told()
 	mean, _ := m.endpoint.Latency()
 	s := health.Sample{
 		// What is read at different moments may seem to go backwards.

@@ -152,6 +152,18 @@ func TestOtherOutcomesDoNotEject(t *testing.T) {
 	b.want("a=serving b=serving c=serving | a b c")
 }
 
+// Nor does it make what has failed look like less.
+func TestOtherOutcomesHideNoFailures(t *testing.T) {
+	b := newOutlierBench(t, 5)
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		b.attempts(name, 200, balancer.Succeeded, ms)
+	}
+	b.attempts("a", 10000, balancer.Abandoned, 0)
+	b.attempts("a", 100, balancer.Erred, ms)
+	b.after(outlying.Interval)
+	b.want("a=ejected b=serving c=serving d=serving e=serving | b c d e")
+}
+
 // At most half are out at a time, and the last one never is. Those for which
 // there was no room follow when there is.
 func TestEjectionsAreLimited(t *testing.T) {

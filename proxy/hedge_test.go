@@ -148,6 +148,7 @@ func TestContests(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				time.Sleep(time.Until(epoch)) // endpoints count time from when the program began
 				s := onDuty("a", "b", "c", "d", "e")
 				s.Hedge = Hedge{Attempts: 1, MinDelay: 20 * ms, UnknownDelay: 500 * ms}
 				c := newStaged(tt.scenes)

@@ -184,8 +184,9 @@ func TestABackendThatHangs(t *testing.T) {
 		if m.Endpoint.InFlight() != 0 {
 			t.Errorf("%s has %d in flight", m.Endpoint.ID(), m.Endpoint.InFlight())
 		}
-		if _, failures := m.Endpoint.Totals(); m.Endpoint.Address() == hung && failures < uint64(taken.Load())/2 {
-			t.Errorf("who hangs has %d failures of %d requests", failures, taken.Load())
+		// Of those that were overtaken, only who was silent for a while has failed.
+		if _, failures := m.Endpoint.Totals(); m.Endpoint.Address() == hung && failures == 0 {
+			t.Errorf("who hangs has no failure of %d requests", taken.Load())
 		}
 	}
 	if strings.Contains(log.String(), hung+`","attempts":2`) {
