@@ -85,6 +85,8 @@ func BenchmarkChange(b *testing.B) {
 			for i := 0; b.Loop(); i++ {
 				w.update(discovery.Update{Kind: discovery.Set, Instances: sets[i%2]}, time.Unix(1000, 0))
 				w.publish()
+				w.removeIdle()
+				w.publish()
 				w.logs.Reset()
 			}
 		})

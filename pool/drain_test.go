@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rota-lb/rota/balancer"
 	"github.com/rota-lb/rota/discovery"
 )
 
@@ -98,6 +99,27 @@ func TestWhatIsInFlightIsCutAfterItsTime(t *testing.T) {
 	if b.draining() {
 		t.Error("something is still waited for")
 	}
+}
+
+// Who is gone stays known until nobody can pick it any more: what comes before that
+// is published finishes, too.
+func TestAnEndpointIsPickedAsItGoes(t *testing.T) {
+	b := newBench(t)
+	b.set(instance("a"))
+	b.update(discovery.Update{Kind: discovery.Set}, b.now)
+	b.removeIdle()
+	e := b.service.Pool().Pick(nil)
+	b.publish()
+	b.removeIdle()
+	b.publish()
+	b.want("a=draining | ")
+	if e == nil || len(b.left) != 0 {
+		t.Errorf("picked %v, and told that %v was left", e, b.left)
+	}
+	e.Done(balancer.Succeeded, e.Address(), 0, nil)
+	b.removeIdle()
+	b.publish()
+	b.want(" | ")
 }
 
 // Without a limit nothing is cut; the idle connections go all the same.

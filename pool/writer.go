@@ -187,7 +187,6 @@ func (w *writer) apply(instances []discovery.Instance) {
 	for _, in := range added {
 		w.add(in)
 	}
-	w.removeIdle()
 }
 
 func (w *writer) add(in *discovery.Instance) {
@@ -276,13 +275,14 @@ func (w *writer) checked(r health.Report) {
 	w.touch(m)
 }
 
-// removeIdle drops the members that are gone and have nothing in flight.
+// removeIdle drops the members that are gone and have nothing in flight: once that
+// they are is published, or the pool would still hand out who is forgotten.
 func (w *writer) removeIdle() {
 	if w.leaving == 0 {
 		return
 	}
 	w.order = slices.DeleteFunc(w.order, func(m *member) bool {
-		if !m.facts.gone || m.endpoint.InFlight() > 0 {
+		if !m.facts.gone || m.touched || m.endpoint.InFlight() > 0 {
 			return false
 		}
 		delete(w.members, m.instance.ID)

@@ -66,8 +66,11 @@ func (all *store) sweep(now time.Duration) {
 	if all.clock.IsShort() {
 		limit = shortIdleTimeout
 	}
-	all.shelfs.Range(func(_, s any) bool {
-		s.(*shelf).sweep(now, limit)
+	all.shelfs.Range(func(address, s any) bool {
+		shelf := s.(*shelf)
+		if shelf.sweep(now, limit); shelf.forsaken(now) && all.shelfs.CompareAndDelete(address, s) {
+			shelf.close() // somebody may just have looked it up
+		}
 		return true
 	})
 }

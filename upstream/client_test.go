@@ -84,3 +84,37 @@ func TestAClosedClientKeepsNothing(t *testing.T) {
 		}
 	}
 }
+
+// An attempt may come just after its address was left. What is kept for that goes
+// when it has not been used for long, and nothing that is in use goes with it.
+func TestWhatIsNotUsedIsForgotten(t *testing.T) {
+	c, address, peer := shelfRig(t)
+	c.Leave(address)
+	conn, err := c.Dial(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer()
+	known := func() bool { _, ok := c.shelfs.Load(address); return ok }
+	now := time.Second
+	sweep := func(d time.Duration, want bool) {
+		t.Helper()
+		now += d
+		if c.sweep(now); known() != want {
+			t.Errorf("at %v it is known: %v", now, known())
+		}
+	}
+	sweep(0, true)
+	sweep(2*remembered, true)
+	conn.Close()
+	sweep(0, true)
+	sweep(remembered, true)
+	sweep(socket.Tick, false)
+	if conn, err = c.Dial(t.Context(), address); err != nil {
+		t.Fatal(err)
+	}
+	peer()
+	if conn.Keep(now); c.Idle(address, false) != conn {
+		t.Error("what comes later is not kept")
+	}
+}

@@ -73,7 +73,9 @@ type shelf struct {
 	// one, and closed when it did that last, 0 where it has not.
 	spared, patience, closed time.Duration
 
-	looks []look // the sweep's
+	// The sweep's:
+	looks []look
+	bare  time.Duration // since when there has been no connection; 0: there is one
 }
 
 // take returns the connection on top that is still good. With sure, it has been
@@ -236,6 +238,17 @@ func (s *shelf) sweep(now, limit time.Duration) {
 		c.Close()
 	}
 	clear(s.looks)
+}
+
+// forsaken reports whether there has been no connection for so long that nothing
+// known of the backend counts: an attempt may have come after its address was left.
+func (s *shelf) forsaken(now time.Duration) bool {
+	if s.open.Load() > 0 {
+		s.bare = 0
+		return false
+	}
+	s.bare = cmp.Or(s.bare, now)
+	return now-s.bare > remembered
 }
 
 // look is what a sweep sees of a connection.
