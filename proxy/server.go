@@ -90,6 +90,7 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 		return nil, errors.Join(err, l.Close())
 	}
 	s.ctx, s.cancel = context.WithCancel(ctx)
+	s.date.update(0) // who is at the door is answered even if nobody is ever served
 	return s, nil
 }
 

@@ -44,6 +44,27 @@ func TestAStopMeetsTheNextRequest(t *testing.T) {
 	}
 }
 
+// Who is at the door of a listener that is given up before it has served anybody is
+// answered like anybody at a stop.
+func TestAStopBeforeTheStart(t *testing.T) {
+	served := newRig(t, Options{}, limits, backend(t, ok("fine")))
+	o := *served.options()
+	server, err := Listen(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := testkit.Dial(t, server.Addr().String())
+	client.Say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	down := make(chan error, 1)
+	go func() { down <- server.Shutdown(t.Context()) }()
+	if m, err := client.Answer("GET"); err != nil || m.Body != "fine" || m.Get("Date") == "" {
+		t.Errorf("answered %+v, %v", m, err)
+	}
+	if err := <-down; err != nil {
+		t.Error(err)
+	}
+}
+
 // watched reports whether a connection is still looked after.
 func watched(r *rig) bool {
 	r.mu.Lock()

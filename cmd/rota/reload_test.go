@@ -17,6 +17,8 @@ import (
 
 	"github.com/rota-lb/rota/balancer"
 	"github.com/rota-lb/rota/pool"
+	"github.com/rota-lb/rota/proxy"
+	"github.com/rota-lb/rota/socket"
 )
 
 // rewrite replaces the configuration, without telling the program.
@@ -179,6 +181,35 @@ func TestAReloadIsRefused(t *testing.T) {
 	r.rewrite(addresses + good)
 	r.hangups <- syscall.SIGHUP
 	r.log.await(t, "reloaded: changes=[]")
+}
+
+// Who is at the door of a listener that is not entered does not hold up the rest,
+// not even where no clock runs yet.
+func TestADiscardedListenerIsNotWaitedFor(t *testing.T) {
+	r := start(t, addresses+fixed(t, "web", says("web")))
+	server, err := proxy.Listen(t.Context(), proxy.Options{Address: "127.0.0.1:0", Clock: socket.NewClock(), IdleTimeout: time.Hour, Logger: r.logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent, err := net.Dial("tcp", server.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	discarded := make(chan struct{})
+	go func() {
+		defer close(discarded)
+		r.discard(&stage{listeners: []*listener{{server: server}}}, r.stage.Load())
+	}()
+	late := time.NewTimer(10 * time.Second)
+	defer late.Stop()
+	select {
+	case <-discarded:
+	case <-late.C:
+		t.Error("it waits")
+		silent.Close()
+		<-discarded
+	}
 }
 
 // Services, routes and listeners come and go. What is under way on a listener
