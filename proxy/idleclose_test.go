@@ -73,27 +73,63 @@ func (b *impatient) count(what func()) {
 	what()
 }
 
-// The worst case of the keep-alive race: requests that can't be asked twice, on
-// connections that the backend is just about to close. Each client asks again
-// when the backend's patience ends, or a little later.
+// The keep-alive race: requests that can't be asked twice, on connections that the
+// backend may be about to close. In the worst case each client asks again when the
+// backend's patience ends, or a little later, and nothing can be used again. With
+// more patience all ask again after any pause, so that some connections are good,
+// some are just being closed, and some only may be.
 func TestPostsAndIdleConnectionsThatClose(t *testing.T) {
-	const clients, lasting = 20, 2500 * time.Millisecond // 500 a second
+	const ms = time.Millisecond
 	seed := rand.Uint64()
 	t.Logf("the seed is %d", seed)
-	b := &impatient{patience: 40 * time.Millisecond, came: map[string]int{}}
-	r := newRig(t, Options{}, limits, b.start(t))
+	pauses := rand.New(rand.NewPCG(seed, 0))
+	tests := []struct {
+		name     string
+		patience time.Duration
+		pause    func() time.Duration // until all ask again
+		within   time.Duration        // of each other
+		lasting  time.Duration
+		reused   bool // some of the connections are
+	}{
+		{"as they close", 40 * ms, func() time.Duration { return 40 * ms }, 2 * ms, 2500 * ms, false}, // 500 a second
+		{"at any time", 500 * ms, func() time.Duration { return time.Duration(pauses.Int64N(int64(600 * ms))) }, 20 * ms, 5000 * ms, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var rounds []time.Duration
+			for at := time.Duration(0); at < tt.lasting; at += tt.pause() {
+				rounds = append(rounds, at)
+			}
+			b := &impatient{patience: tt.patience, came: map[string]int{}}
+			total := b.asked(t, newRig(t, Options{}, limits, b.start(t)), rounds, tt.within, seed)
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			t.Logf("%d requests on %d connections, of which %d were closed idle", total, b.opened, b.idle)
+			if b.idle == 0 || b.opened <= askers || tt.reused && b.opened >= total {
+				t.Errorf("%d requests came on %d connections, of which the backend closed %d: that shows nothing", total, b.opened, b.idle)
+			}
+		})
+	}
+}
+
+// askers is how many clients ask at a time.
+const askers = 20
+
+// asked has them ask in rounds, each at a moment of its own, and asserts that each
+// request is answered and came once. It returns how many there were.
+func (b *impatient) asked(t *testing.T, r *rig, rounds []time.Duration, within time.Duration, seed uint64) (total int) {
 	began := time.Now()
-	sent := make([][]string, clients)
 	var asking sync.WaitGroup
-	for i := range clients {
+	for i := range askers {
 		c := r.dial(t)
-		rng := rand.New(rand.NewPCG(seed, uint64(i)))
+		rng := rand.New(rand.NewPCG(seed, uint64(1+i)))
 		asking.Go(func() {
 			timer := time.NewTimer(0)
-			for due := began; due.Sub(began) < lasting; {
+			<-timer.C
+			for n, at := range rounds {
+				timer.Reset(time.Until(began.Add(at + time.Duration(rng.Int64N(int64(within))))))
 				<-timer.C
-				id := fmt.Sprintf("%d-%d", i, len(sent[i]))
-				sent[i] = append(sent[i], id)
+				id := fmt.Sprintf("%d-%d", i, n)
 				c.say(fmt.Sprintf("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(id), id))
 				response, err := http.ReadResponse(c.in, nil)
 				if err != nil {
@@ -105,27 +141,19 @@ func TestPostsAndIdleConnectionsThatClose(t *testing.T) {
 					t.Errorf("%s was answered %d %q, %v", id, response.StatusCode, body, err)
 				}
 				response.Body.Close()
-				round := time.Duration(len(sent[i])) * b.patience
-				due = began.Add(round + time.Duration(rng.Int64N(int64(2*time.Millisecond))))
-				timer.Reset(time.Until(due))
 			}
 		})
 	}
 	asking.Wait()
-	took := time.Since(began)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	total := 0
-	for _, ids := range sent {
-		total += len(ids)
-		for _, id := range ids {
-			if n := b.came[id]; n != 1 {
-				t.Errorf("%s came %d times", id, n)
+	for i := range askers {
+		for n := range rounds {
+			id := fmt.Sprintf("%d-%d", i, n)
+			if came := b.came[id]; came != 1 {
+				t.Errorf("%s came %d times", id, came)
 			}
 		}
 	}
-	t.Logf("%d requests in %v, on %d connections, of which %d were closed idle", total, took.Round(time.Millisecond), b.opened, b.idle)
-	if b.idle == 0 || b.opened <= clients {
-		t.Errorf("of %d connections the backend closed %d: that shows nothing", b.opened, b.idle)
-	}
+	return askers * len(rounds)
 }
