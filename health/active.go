@@ -1,7 +1,5 @@
 package health
 
-import "time"
-
 // Active judges one endpoint by its checks. It is a value: [Active.Observe]
 // returns the next one, so any two are compared with ==. The zero Active has
 // heard nothing yet and changes its verdict at the first result.
@@ -9,7 +7,6 @@ type Active struct {
 	healthyAfter, unhealthyAfter int
 
 	known, healthy   bool
-	since            time.Time
 	passes, failures int // in a row; at least one of them is 0
 	retries          int // checks failed since it went down, no pass between
 }
@@ -57,18 +54,7 @@ func (a Active) Known() bool { return a.known }
 // Healthy reports the verdict; it is false while there is none.
 func (a Active) Healthy() bool { return a.healthy }
 
-// Since returns when the verdict was reached, the zero time while there is
-// none.
-func (a Active) Since() time.Time { return a.since }
-
-// Passes returns how many results in a row have been good, up to the last one.
-func (a Active) Passes() int { return a.passes }
-
-// Failures returns how many results in a row have been bad, up to the last one.
-func (a Active) Failures() int { return a.failures }
-
-// Observe returns the state after r, which was found at now, and how the
-// verdict changed.
+// Observe returns the state after r, and how the verdict changed.
 //
 // The first failure of an endpoint that is not known yet decides at once: it
 // has never proved itself, and no traffic is lost by waiting for its first
@@ -77,28 +63,28 @@ func (a Active) Failures() int { return a.failures }
 // never reached may be one that can't be from here. Nor does a passive
 // failure of an endpoint that is down: it gets traffic only when there is none
 // better, and that traffic must not hold back its recovery.
-func (a Active) Observe(r Result, now time.Time) (Active, Transition) {
+func (a Active) Observe(r Result) (Active, Transition) {
 	switch {
 	case r.Err == nil:
-		return a.pass(now)
+		return a.pass()
 	case ownFault(r.Err) && (a.known || !unassignable(r.Err)), r.Passive && a.down():
 		return a, None
 	default:
-		return a.fail(now)
+		return a.fail()
 	}
 }
 
-func (a Active) pass(now time.Time) (Active, Transition) {
+func (a Active) pass() (Active, Transition) {
 	a.passes++
 	a.failures, a.retries = 0, 0
 	if a.healthy || a.passes < a.healthyAfter {
 		return a, None
 	}
-	a.known, a.healthy, a.since = true, true, now
+	a.known, a.healthy = true, true
 	return a, Up
 }
 
-func (a Active) fail(now time.Time) (Active, Transition) {
+func (a Active) fail() (Active, Transition) {
 	a.failures++
 	a.passes = 0
 	if a.down() {
@@ -108,7 +94,7 @@ func (a Active) fail(now time.Time) (Active, Transition) {
 	if a.known && a.failures < a.unhealthyAfter {
 		return a, None
 	}
-	a.known, a.healthy, a.since = true, false, now
+	a.known, a.healthy = true, false
 	return a, Down
 }
 

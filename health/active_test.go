@@ -6,7 +6,6 @@ import (
 	"os"
 	"syscall"
 	"testing"
-	"time"
 )
 
 var errRefused = errors.New("connection refused")
@@ -19,14 +18,11 @@ var events = map[rune]Result{
 	'o': {Err: os.NewSyscallError("socket", syscall.EMFILE)},
 }
 
-var t0 = time.Date(2025, 1, 1, 12, 0, 0, 0, time.UTC)
-
-// replay feeds history to a, one event a second, and returns the last state and
-// transition.
+// replay feeds history to a, and returns the last state and transition.
 func replay(a Active, history string) (Active, Transition) {
 	transition := None
-	for i, event := range history {
-		a, transition = a.Observe(events[event], t0.Add(time.Duration(i)*time.Second))
+	for _, event := range history {
+		a, transition = a.Observe(events[event])
 	}
 	return a, transition
 }
@@ -54,7 +50,7 @@ func TestActiveMatrix(t *testing.T) {
 		state   string
 		history string // how the state is reached
 		event   rune
-		want    Active // but for since and the thresholds
+		want    Active // but for the thresholds
 		change  Transition
 	}{
 		{"unknown", "", '+', with(unknown, 1, 0, 0), None},
@@ -92,18 +88,13 @@ func TestActiveMatrix(t *testing.T) {
 		{"down 1", "--+", 's', with(known, 1, 0, 0), None},
 		{"down 1", "--+", 'o', with(known, 1, 0, 0), None},
 	}
-	now := t0.Add(time.Hour)
 	for _, test := range tests {
 		t.Run(test.state+" "+string(test.event), func(t *testing.T) {
 			before, _ := replay(NewActive(2, 3), test.history)
-			got, change := before.Observe(events[test.event], now)
+			got, change := before.Observe(events[test.event])
 
 			want := test.want
 			want.healthyAfter, want.unhealthyAfter = 2, 3
-			want.since = before.since
-			if test.change != None {
-				want.since = now
-			}
 			if got != want || change != test.change {
 				t.Errorf("got %+v, %v\nwant %+v, %v", got, change, want, test.change)
 			}
@@ -138,7 +129,7 @@ func TestActiveHistories(t *testing.T) {
 			var got []byte
 			for _, event := range test.history {
 				var transition Transition
-				a, transition = a.Observe(events[event], t0)
+				a, transition = a.Observe(events[event])
 				got = append(got, letters[transition])
 			}
 			if string(got) != test.want {
@@ -152,11 +143,11 @@ func TestActiveHistories(t *testing.T) {
 // the error looks like one of ours.
 func TestAnAddressThatCantBeReachedFromHere(t *testing.T) {
 	unassignable := Result{Err: connectError(syscall.EADDRNOTAVAIL)}
-	if a, transition := NewActive(1, 2).Observe(unassignable, t0); transition != Down || a.Healthy() {
+	if a, transition := NewActive(1, 2).Observe(unassignable); transition != Down || a.Healthy() {
 		t.Errorf("an unknown endpoint goes %s", transition)
 	}
-	up, _ := NewActive(1, 1).Observe(Result{}, t0)
-	if a, transition := up.Observe(unassignable, t0); transition != None || !a.Healthy() {
+	up, _ := NewActive(1, 1).Observe(Result{})
+	if a, transition := up.Observe(unassignable); transition != None || !a.Healthy() {
 		t.Errorf("one that has been reached goes %s: ports have run out", transition)
 	}
 }
@@ -172,7 +163,7 @@ func TestActiveAgainstHistory(t *testing.T) {
 		for range 30 {
 			event := "++-so"[random.IntN(5)]
 			before := a
-			a, _ = a.Observe(events[rune(event)], t0)
+			a, _ = a.Observe(events[rune(event)])
 			// What counts: own faults never do, strikes not on what is down.
 			if event == 'o' || event == 's' && before.Known() && !before.Healthy() {
 				continue
@@ -188,7 +179,7 @@ func TestActiveAgainstHistory(t *testing.T) {
 				healthy = false
 			}
 			known := before.Known() || healthy || failures > 0
-			if a.Healthy() != healthy || a.Known() != known || a.Passes() != passes || a.Failures() != failures {
+			if a.Healthy() != healthy || a.Known() != known || a.passes != passes || a.failures != failures {
 				t.Fatalf("after %s (%d up, %d down): %+v, want known %t, healthy %t, streaks %d and %d",
 					history, healthyAfter, unhealthyAfter, a, known, healthy, passes, failures)
 			}
@@ -209,27 +200,6 @@ func streaks(history []byte) (passes, failures int) {
 		}
 	}
 	return passes, failures
-}
-
-func TestActiveSince(t *testing.T) {
-	tests := []struct {
-		history string
-		want    time.Time
-	}{
-		{"", time.Time{}},
-		{"o", time.Time{}},
-		{"+", t0},
-		{"+++", t0},
-		{"+++-", t0},
-		{"+++--", t0.Add(4 * time.Second)},
-		{"+++----", t0.Add(4 * time.Second)},
-		{"+++----+", t0.Add(7 * time.Second)},
-	}
-	for _, test := range tests {
-		if a, _ := replay(NewActive(1, 2), test.history); a.Since() != test.want {
-			t.Errorf("after %q since %v, want %v", test.history, a.Since(), test.want)
-		}
-	}
 }
 
 func TestTransitionString(t *testing.T) {

@@ -116,7 +116,7 @@ func (t *target) observe(ctx context.Context, r Result) {
 		return // a check that was cut short says nothing
 	}
 	now := time.Now()
-	next, transition := t.active.Observe(r, now)
+	next, transition := t.active.Observe(r)
 	if r.Passive && next == t.active {
 		return // while traffic fails open there is one of these per request
 	}

@@ -67,7 +67,8 @@ func TestNoAllocationsForWriting(t *testing.T) {
 		b = AppendContentLength(b, 1<<40)
 		b = AppendHeader(b, r.Header)
 		b = AppendStatusLine(b, 200, "OK")
-		b = AppendLastChunk(AppendChunk(b, data), nil)
+		b = append(AppendChunkSize(b, int64(len(data))), data...)
+		b = AppendLastChunk(b, nil)
 		if len(b) == cap(b) {
 			t.Fatal("the buffer is too small")
 		}

@@ -71,7 +71,8 @@ func BenchmarkForward(b *testing.B) {
 func benchmarkChunks(b *testing.B, size int, next step) {
 	var in []byte
 	for len(in) < 16<<10 {
-		in = AppendChunk(in, bytes.Repeat([]byte("a"), size))
+		in = append(AppendChunkSize(in, int64(size)), bytes.Repeat([]byte("a"), size)...)
+		in = append(in, "\r\n"...)
 	}
 	in = AppendLastChunk(in, nil)
 	l := DefaultLimits()
@@ -105,7 +106,7 @@ func BenchmarkNormalPath(b *testing.B) {
 		b.Run(p, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, _, err := NormalPath(p); err != nil {
+				if _, err := NormalPath(p); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -2,26 +2,6 @@ package http1
 
 import "strings"
 
-// PathTraits tell what in a path servers read in different ways.
-type PathTraits uint8
-
-const (
-	// DotSegments are "." and ".." between slashes. They have been resolved.
-	DotSegments PathTraits = 1 << iota
-	// EmptySegments are slashes behind slashes. They have been merged.
-	EmptySegments
-	// EncodedSlash is %2F, %5C or a backslash. It stays, encoded, in its
-	// segment; others may see two segments there.
-	EncodedSlash
-	// Parameters begin with ";" or %3B. They stay as they are; others may take
-	// them out before they look at the path.
-	Parameters
-	// HiddenDots are dot segments to those who see an encoded slash as a slash
-	// or take out parameters, such as "..;" and "..%2F". What such a path is to
-	// the next server nobody knows.
-	HiddenDots
-)
-
 // Classes of bytes in a path.
 const (
 	pathOther     = iota // must be encoded
@@ -55,50 +35,36 @@ var pathClass = func() (t [256]byte) {
 // The path must begin with a slash; "*" and the like come back as they are. One
 // that is normal is returned itself. NUL, encoded or not, and malformed escapes
 // are an [*Error].
-func NormalPath(path string) (normal string, traits PathTraits, err error) {
-	if path == "" || path[0] != '/' {
-		return path, 0, nil
-	}
-	ok, special := isNormal(path)
-	if ok {
-		if special {
-			traits = examine(path)
-		}
-		return path, traits, nil
+func NormalPath(path string) (string, error) {
+	if path == "" || path[0] != '/' || isNormal(path) {
+		return path, nil
 	}
 	b, err := respell(path)
 	if err != nil {
-		return "", 0, err
+		return "", err
 	}
-	// Before ".." takes segments away: others may not take away the same.
-	traits = examine(view(b))
-	b, resolved := resolve(b)
-	return view(b), traits | resolved, nil
+	return view(resolve(b)), nil
 }
 
-// isNormal reports whether a path is its own normal form, and whether there is
-// anything special about it.
-func isNormal(p string) (ok, special bool) {
+// isNormal reports whether a path is its own normal form.
+func isNormal(p string) bool {
 	for i := 0; i < len(p); i++ {
 		switch pathClass[p[i]] {
-		case pathPlain:
+		case pathPlain, pathSemicolon:
 		case pathSlash:
 			rest := p[i+1:]
 			if rest != "" && rest[0] == '/' || dotSegment(rest) > 0 {
-				return false, false
+				return false
 			}
-		case pathSemicolon:
-			special = true
 		case pathPercent:
 			if !isNormalEscape(p[i:]) {
-				return false, false
+				return false
 			}
-			special = true
 		default:
-			return false, false
+			return false
 		}
 	}
-	return true, special
+	return true
 }
 
 // dotSegment returns the length of the dot segment in front of s, 0 where there
@@ -158,7 +124,7 @@ func respell(p string) ([]byte, error) {
 
 // resolve merges slashes and then resolves dot segments, in place. RFC 3986
 // §5.2.4 would let ".." take away an empty segment; servers merge first.
-func resolve(b []byte) (_ []byte, traits PathTraits) {
+func resolve(b []byte) []byte {
 	out := b[:0]
 	for i := 0; i < len(b); {
 		segment := view(b[i+1:])
@@ -169,15 +135,9 @@ func resolve(b []byte) (_ []byte, traits PathTraits) {
 		}
 		i += 1 + len(segment)
 		switch segment {
-		case "":
-			if !last {
-				traits |= EmptySegments
-			}
+		case "", ".":
 		case "..":
 			out = out[:max(0, strings.LastIndexByte(view(out), '/'))]
-			fallthrough
-		case ".":
-			traits |= DotSegments
 		default:
 			out = append(append(out, '/'), segment...)
 			continue
@@ -186,40 +146,5 @@ func resolve(b []byte) (_ []byte, traits PathTraits) {
 			out = append(out, '/') // what it names is a folder
 		}
 	}
-	return out, traits
-}
-
-// examine finds what may mislead in a path where each byte is spelled as in a
-// normal one.
-func examine(p string) (traits PathTraits) {
-	begin := 1    // of what the most suspicious server takes for a segment
-	slash := true // and whether it begins there for all
-	for i := 1; i <= len(p); i++ {
-		separator, width := byte('/'), 1 // the end is one
-		if i < len(p) {
-			if separator = p[i]; separator == '%' {
-				separator, width = unescape(p[i:]), 3
-			}
-		}
-		switch separator {
-		case '/', '\\':
-			if width == 3 {
-				traits |= EncodedSlash
-			}
-		case ';':
-			traits |= Parameters
-		default:
-			i += width - 1
-			continue
-		}
-		segment, end := p[min(begin, i):i], separator == '/' && width == 1
-		if (segment == "." || segment == "..") && !(slash && end) {
-			traits |= HiddenDots
-		}
-		if begin, slash = i+width, end; separator == ';' {
-			begin = len(p) // parameters are no segment
-		}
-		i += width - 1
-	}
-	return traits
+	return out
 }

@@ -58,17 +58,6 @@ func AppendChunkSize(dst []byte, n int64) []byte {
 	return append(dst, crlf...)
 }
 
-// AppendChunk appends a chunk. Without data it appends nothing: an empty chunk
-// would end the body.
-func AppendChunk(dst, data []byte) []byte {
-	if len(data) == 0 {
-		return dst
-	}
-	dst = AppendChunkSize(dst, int64(len(data)))
-	dst = append(dst, data...)
-	return append(dst, crlf...)
-}
-
 // AppendLastChunk appends what ends a chunked body: the last chunk and the
 // trailers (RFC 9112 §7.1.2).
 func AppendLastChunk(dst []byte, trailer Header) []byte {

@@ -87,12 +87,12 @@ func (b *outlierBench) notice() {
 // its verdict was.
 func (b *outlierBench) looked(name string, good bool, before bool) {
 	var a health.Active
-	a, _ = health.NewActive(1, 1).Observe(health.Result{Err: map[bool]error{false: errors.New("refused")}[before]}, b.now)
+	a, _ = health.NewActive(1, 1).Observe(health.Result{Err: map[bool]error{false: errors.New("refused")}[before]})
 	r := health.Result{Took: ms}
 	if !good {
 		r.Err = errors.New("refused")
 	}
-	a, transition := a.Observe(r, b.now)
+	a, transition := a.Observe(r)
 	b.checked(health.Report{ID: "dc1/node/" + name, Address: "127.0.0.1:1", Result: r, Transition: transition, Active: a, At: b.now})
 	b.publish()
 }

@@ -287,7 +287,7 @@ func (x *exchange) route() (*Service, refusal) {
 	case final(&x.req):
 		r = refusal{http.StatusOK, "it must not go further", allowed}
 	default:
-		normal, _, err := http1.NormalPath(x.req.Path)
+		normal, err := http1.NormalPath(x.req.Path)
 		if err != nil {
 			r = refusal{status: http.StatusBadRequest, reason: err.Error()}
 			break

@@ -39,7 +39,7 @@ func checkRequest(t *testing.T, in []byte, trusted bool) {
 	if n, _ := q.Parse(in, &codecLimits); n == 0 || q.Form == http1.AuthorityForm {
 		return // refused, or CONNECT, which is not forwarded
 	}
-	path, _, err := http1.NormalPath(q.Path)
+	path, err := http1.NormalPath(q.Path)
 	if err != nil || trusted {
 		path = q.Path
 	}

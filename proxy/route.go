@@ -113,7 +113,7 @@ func (t *Table) Services() []*Service { return t.services }
 // normalPrefix returns a prefix as it stands in normal paths, without a slash at
 // its end.
 func normalPrefix(prefix string) string {
-	if normal, _, err := http1.NormalPath(prefix); err == nil {
+	if normal, err := http1.NormalPath(prefix); err == nil {
 		prefix = normal
 	}
 	return strings.TrimSuffix(prefix, "/")

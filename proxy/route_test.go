@@ -48,7 +48,7 @@ func TestMatch(t *testing.T) {
 	}
 	for _, tt := range tests {
 		got := ""
-		path, _, err := http1.NormalPath(tt.path)
+		path, err := http1.NormalPath(tt.path)
 		if err != nil {
 			t.Fatal(err)
 		}
