@@ -41,7 +41,7 @@ soak: ## run the data path among faults and check each byte; SECONDS=180 ARGS="-
 
 chaos: ## send a million requests through a storm of faults, and measure each fault; ARGS="-seed N -requests N -acts NAME -scenario NAME"
 	@scripts/consul.sh >/dev/null
-	$(GO) test -count=1 -timeout 0 -v -run 'Test(LongStorm|Scenarios)$$' ./test -requests 1000000 -scenario all $(ARGS)
+	$(GO) test -count=1 -timeout 0 -v -run 'Test(LongStorm|Scenarios|Scale)$$' ./test -requests 1000000 -scenario all $(ARGS)
 
 bench: ## compare the data path with nginx and HAProxy; ARGS="-h" for how
 	@scripts/bench-peers.sh
