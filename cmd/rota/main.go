@@ -134,7 +134,7 @@ func healthcheck(address string, stderr io.Writer) int {
 	client := http.Client{Timeout: 5 * time.Second}
 	response, err := client.Get("http://" + address + "/health/ready")
 	if err != nil {
-		fmt.Fprintln(stderr, "rota healthcheck:", err)
+		fmt.Fprintln(stderr, "rota healthcheck:", unanswered(address, err))
 		return exitFailed
 	}
 	defer response.Body.Close()
@@ -143,4 +143,12 @@ func healthcheck(address string, stderr io.Writer) int {
 		return exitFailed
 	}
 	return exitDone
+}
+
+// unanswered says what to do where nobody answers on admin.
+func unanswered(address string, err error) error {
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("nobody answers at %s (connection refused): is rota running? where its admin block has another address, give that with --admin", address)
+	}
+	return err
 }

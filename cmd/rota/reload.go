@@ -78,7 +78,7 @@ func reload(address string, stdout, stderr io.Writer) int {
 	client := http.Client{Timeout: 15 * time.Second}
 	response, err := client.Post("http://"+address+"/reload", "", nil)
 	if err != nil {
-		fmt.Fprintln(stderr, "rota reload:", err)
+		fmt.Fprintln(stderr, "rota reload:", unanswered(address, err))
 		return exitFailed
 	}
 	defer response.Body.Close()

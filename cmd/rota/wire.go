@@ -316,7 +316,7 @@ func (s *stage) overlaps(address string) bool {
 func listenError(block, address string, now *stage, err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE) && now.overlaps(address):
-		return fmt.Errorf("%s: %s overlaps with an address that rota itself listens on; take that out first, and add this with another reload", block, address)
+		return fmt.Errorf("%s: %s overlaps with an address that rota itself listens on; have that use another port first, and change it to this with another reload", block, address)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("%s: %s is taken by another process; stop that or choose another address", block, address)
 	case errors.Is(err, syscall.EACCES):
