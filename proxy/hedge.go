@@ -146,7 +146,6 @@ func (j *journey) settle(t *trial) {
 	if t.wins(c) {
 		j.carrier.Stop(second)
 	}
-	j.carrier.Leave()
 	<-j.watch.ended
 	switch won := c.won; {
 	case won.endpoint != nil:
@@ -188,7 +187,6 @@ func (t *trial) lose(overtaken bool) {
 func (j *journey) callOff() {
 	j.contest.win(first)
 	j.carrier.Stop(second)
-	j.carrier.Leave()
 	<-j.watch.ended
 	if t := j.contest.won; t.endpoint != nil {
 		t.done()

@@ -57,6 +57,7 @@ type Server struct {
 	settings atomic.Pointer[settings]
 	date     date
 	listener *socket.Listener
+	crew     *crew
 
 	silent  time.Duration // until then, as the clock counts; see acceptFailed
 	closing atomic.Bool
@@ -80,7 +81,7 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 			return nil, err
 		}
 	}
-	s := &Server{conns: map[*conn]struct{}{}, empty: make(chan struct{})}
+	s := &Server{crew: newCrew(), conns: map[*conn]struct{}{}, empty: make(chan struct{})}
 	s.settings.Store(&settings{o, newRules(o.TrustedProxies)})
 	s.listener, err = socket.Listen(l, socket.ListenerOptions{
 		Clock: o.Clock, Stall: o.WriteTimeout, Open: s.open, Failed: s.acceptFailed,
@@ -162,6 +163,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.cancel()
 	s.listener.End()
+	s.crew.dismiss()
 	return err
 }
 

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -13,8 +14,7 @@ import (
 var buckets = [...]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 
 // shards is how many copies the hot counters have, so that cores don't fight
-// over one cache line. A request takes the one of the place where its client's
-// connection waits ([socket.Conn.Home]).
+// over one cache line. A request draws its shard.
 const shards = 16
 
 // shard holds one copy of what every request counts.
@@ -44,8 +44,8 @@ type serviceStats struct {
 }
 
 // begin counts a request in; the shard it returns counts it out again.
-func (s *serviceStats) begin(home int) *shard {
-	sh := &s.shards[home%shards]
+func (s *serviceStats) begin() *shard {
+	sh := &s.shards[rand.Uint32N(shards)]
 	sh.inFlight.Add(1)
 	return sh
 }

@@ -13,8 +13,7 @@ func BenchmarkSweep(b *testing.B) {
 		conn.owner = new(member)
 		conn.LimitRead(time.Minute + time.Duration(i)*time.Millisecond)
 		if i < 100_000 {
-			conn.reads.state.Store(left)
-			c.doze(conn)
+			c.park(conn)
 		} else {
 			c.add(conn)
 		}

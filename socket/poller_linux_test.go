@@ -3,6 +3,7 @@ package socket
 import (
 	"io"
 	"net"
+	"os"
 	"slices"
 	"syscall"
 	"testing"
@@ -13,8 +14,10 @@ import (
 func (r *rig) awaitState(t *testing.T, state int) {
 	t.Helper()
 	eventually(t, "the state of TCP", func() (is bool) {
-		info, err := syscall.GetsockoptInt(r.fd, syscall.IPPROTO_TCP, syscall.TCP_INFO)
-		is = err == nil && info&0xff == state // the state is the first byte
+		r.raw.Control(func(fd uintptr) {
+			info, err := syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_INFO)
+			is = err == nil && info&0xff == state // the state is the first byte
+		})
 		return is
 	})
 }
@@ -24,20 +27,32 @@ const (
 	tcpCloseWait = 8
 )
 
-// What is there before the loop begins is not awaited.
+// pollerTells has the poller tell of everything that has happened so far.
+func pollerTells(t *testing.T) {
+	r := newRig(t, tcp)
+	for range 10 {
+		r.says("x")
+		if err := r.ReadInto(new(Buffer)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What is there before the loop begins, the poller may have told before.
 func TestLoopReadsWhatIsThere(t *testing.T) {
 	r := newRig(t, tcp)
 	io.WriteString(r.peer, "hello")
 	eventually(t, "the bytes", func() bool { return r.Peek() == Readable })
+	pollerTells(t)
 	h, heard := hears(Wait, 5)
-	if err := r.loop(h); err != nil {
+	if err := r.Loop(h); err != nil {
 		t.Error(err)
 	}
 	equal(t, "heard", heard.Bytes(), []byte("hello"))
 }
 
 // The end may come together with the last bytes. Who said that more is to come
-// hears of it, and so does who did not.
+// hears of it; who did not is woken by the limit at the latest.
 func TestBytesAndTheEndAtOnce(t *testing.T) {
 	tests := []struct {
 		next Next
@@ -48,7 +63,7 @@ func TestBytesAndTheEndAtOnce(t *testing.T) {
 		{More, 1 << 10, []error{io.EOF}}, // all of the room
 		{More, 1<<10 + 1, []error{io.EOF}},
 		{Wait, 1 << 10, []error{io.EOF}},
-		{Wait, 5, []error{io.EOF}},
+		{Wait, 5, []error{io.EOF, os.ErrDeadlineExceeded}},
 	}
 	for _, tt := range tests {
 		r := newRig(t, tcp)
@@ -56,8 +71,13 @@ func TestBytesAndTheEndAtOnce(t *testing.T) {
 		r.peer.Write(sent)
 		r.peer.Close()
 		r.awaitState(t, tcpCloseWait)
+		pollerTells(t)
+		if len(tt.want) > 1 {
+			runs(t, r.clock)
+			r.LimitRead(1)
+		}
 		h, heard := hears(tt.next, tt.size+1)
-		if err := r.loop(h); !isAny(err, tt.want) {
+		if err := r.Loop(h); !isAny(err, tt.want) {
 			t.Errorf("%v of %d bytes: ended with %v, want %v", tt.next, tt.size, err, tt.want)
 		}
 		equal(t, "heard", heard.Bytes(), sent)
@@ -68,7 +88,6 @@ func TestBytesAndTheEndAtOnce(t *testing.T) {
 // give its memory back.
 func TestLoopWaitsWithoutRoom(t *testing.T) {
 	r := newRig(t, tcp)
-	r.Join(nil)
 	var did []string
 	h := &handler{
 		room: func() []byte {
@@ -79,20 +98,20 @@ func TestLoopWaitsWithoutRoom(t *testing.T) {
 			if string(p) == "world" {
 				return Stop
 			}
-			if did = append(did, string(p)); len(did) == 1 { // the loop is about to wait
+			if did = append(did, string(p)); len(did) == 3 { // the loop is about to wait
 				r.says("hello")
 			}
-			if len(did) == 5 {
+			if len(did) == 7 {
 				r.says("world")
 			}
 			return Wait
 		},
 	}
-	if err := r.loop(h); err != nil {
+	if err := r.Loop(h); err != nil {
 		t.Fatal(err)
 	}
-	// It looks again after a read without room left.
-	want := []string{"", "room", "hello", "room", "", "room"}
+	// It looks once at the beginning, and again after a read without room left.
+	want := []string{"", "room", "", "room", "hello", "room", "", "room"}
 	if !slices.Equal(did, want) {
 		t.Errorf("did %q, want %q", did, want)
 	}
@@ -116,6 +135,7 @@ func TestAPeerThatAnswersFirst(t *testing.T) {
 			io.WriteString(r.peer, "busy")
 			tt.then(r.peer.(*net.TCPConn))
 			eventually(t, "the answer", func() bool { return r.Peek() == Readable })
+			pollerTells(t)
 			var b Buffer
 			defer b.Release()
 			n, err := r.Exchange([]byte("head"), []byte("body"), &b)
@@ -133,6 +153,7 @@ func TestWaitingHoldsNoMemory(t *testing.T) {
 	waits := map[string]func(r *rig, b *Buffer) error{
 		"ReadInto": func(r *rig, b *Buffer) error { return r.ReadInto(b) },
 		"Exchange": func(r *rig, b *Buffer) error { _, err := r.Exchange([]byte("hello"), nil, b); return err },
+		"again":    func(r *rig, b *Buffer) error { r.met = true; _, err := r.Exchange([]byte("hello"), nil, b); return err },
 	}
 	for name, wait := range waits {
 		for _, held := range []string{"", "held"} {
@@ -141,19 +162,24 @@ func TestWaitingHoldsNoMemory(t *testing.T) {
 				var b Buffer
 				put(&b, []byte(held))
 				b.Skip(len(held))
-				put(&b, []byte(held))
-				waits := func() bool { return r.reads.state.Load() == waited }
-				r.peers.Go(func() {
-					eventually(t, "a wait", waits)
-					if holds := b.memory != nil; holds != (held != "") {
-						t.Errorf("it waits with memory: %v", holds)
+				if put(&b, []byte(held)); name == "again" && held == "" {
+					b.Release()
+				}
+				step, waited := r.onRead, 0
+				r.onRead = func(fd uintptr) bool {
+					done := step(fd)
+					if !done {
+						if waited++; waited == 1 {
+							r.says("answer")
+						}
+						if holds := b.memory != nil; holds != (held != "") {
+							t.Errorf("it waits with memory: %v", holds)
+						}
 					}
-					r.reads.wake(r.Conn, nil) // for nothing
-					eventually(t, "another wait", waits)
-					io.WriteString(r.peer, "answer")
-				})
-				if err := wait(r, &b); err != nil {
-					t.Error(err)
+					return done
+				}
+				if err := wait(r, &b); err != nil || waited == 0 {
+					t.Errorf("waited %d times, then %v", waited, err)
 				}
 				equal(t, "the buffer has", b.Bytes(), []byte(held+"answer"))
 				b.Release()

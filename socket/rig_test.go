@@ -2,6 +2,7 @@ package socket
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -23,25 +24,22 @@ const stall = 3 * Tick
 // rig is a connection, its peer, and a clock that the test moves.
 type rig struct {
 	*Conn
-	peer   net.Conn
-	clock  *Clock
-	now    time.Duration
-	peers  sync.WaitGroup // what the peer does
-	owner  *owner         // where it was accepted
-	parked bool
+	peer  net.Conn
+	clock *Clock
+	now   time.Duration
+	peers sync.WaitGroup // what the peer does
 }
 
 func newRig(t *testing.T, k kind) *rig {
-	r := &rig{clock: newClock(t)}
+	r := &rig{clock: NewClock()}
 	r.Conn, r.peer = k(t, r.clock)
-	r.owner, _ = r.Conn.owner.(*owner)
 	// Where nothing comes, the test fails and does not hang.
 	hung := time.AfterFunc(patience, func() { r.Interrupt(); r.peer.SetDeadline(past) })
 	t.Cleanup(func() {
 		if !hung.Stop() {
 			t.Error("something did not come")
 		}
-		r.leave()
+		r.Close()
 		r.peer.Close()
 		r.peers.Wait()
 	})
@@ -73,11 +71,10 @@ type kind func(*testing.T, *Clock) (*Conn, net.Conn)
 // piped is without a descriptor.
 func piped(_ *testing.T, c *Clock) (*Conn, net.Conn) {
 	ours, theirs := net.Pipe()
-	conn, _ := New(ours, c, stall)
-	return conn, theirs
+	return New(ours, c, stall), theirs
 }
 
-// tcp is one that we have opened.
+// tcp has one of the runtime's.
 func tcp(t *testing.T, c *Clock) (*Conn, net.Conn) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -92,32 +89,24 @@ func tcp(t *testing.T, c *Clock) (*Conn, net.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := New(ours, c, stall)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return conn, theirs
+	return New(ours, c, stall), theirs
 }
 
-// accepted is the connection of a client. Its task is away, so that the goroutine of
-// the test may use it.
+// accepted has one of our own, where there is such a thing.
 func accepted(t *testing.T, c *Clock) (*Conn, net.Conn) {
 	l := listen(t, c)
 	theirs := l.dial(t)
-	o := <-l.opened
-	o.EndRead()
-	<-o.started
-	o.do(func() bool { o.Share(); return false })
-	o.LimitRead(0)
-	return o.Conn, theirs
+	owner := <-l.opened
+	eventually(t, "the connection to be parked", func() bool { return owner.unpark() || !owner.Parks() })
+	return owner.Conn, theirs
 }
 
 // narrow makes a kind that has little room for what is under way.
 func narrow(k kind) kind {
 	return func(t *testing.T, c *Clock) (*Conn, net.Conn) {
 		ours, theirs := k(t, c)
-		if tcp, ok := ours.conn.(*net.TCPConn); ok {
-			tcp.SetWriteBuffer(64 << 10)
+		if ours.conn != nil {
+			ours.conn.(*net.TCPConn).SetWriteBuffer(64 << 10)
 		} else {
 			syscall.SetsockoptInt(ours.fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, 64<<10)
 		}
@@ -176,30 +165,12 @@ func equal(t *testing.T, what string, got, want []byte) {
 	}
 }
 
-// newClock returns a clock that the test moves, while its loops run by themselves.
-func newClock(t *testing.T) *Clock {
-	c := NewClock()
-	t.Cleanup(c.runLoops())
-	return c
-}
-
-// runs has the time of the clock pass by itself, as long as the test.
+// runs has the clock run as long as the test.
 func runs(t *testing.T, c *Clock) {
-	stop := make(chan struct{})
+	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() {
-		ticker := time.NewTicker(Tick)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ticker.C:
-				c.sweep(time.Since(c.began), nil)
-			case <-stop:
-				return
-			}
-		}
-	})
-	t.Cleanup(func() { close(stop); running.Wait() })
+	running.Go(func() { c.Run(ctx) })
+	t.Cleanup(func() { stop(); running.Wait() })
 }
 
 // skipUnderRace skips a test of allocations where pools lose things on purpose.
