@@ -32,6 +32,11 @@ type Service struct {
 
 // tick looks at what has been counted.
 func (s *Service) tick(now time.Duration) {
+	// Of very many services most are not asked at the moment.
+	if now > 0 && !s.stats.asked.Swap(false) && now-s.stats.looked < time.Second {
+		return
+	}
+	s.stats.looked = now
 	s.stats.budget.refill(&s.Retry, s.stats.answered(), now)
 	s.judge(now)
 }

@@ -29,6 +29,8 @@ type shard struct {
 // serviceStats counts the requests of one service. The zero value is ready.
 type serviceStats struct {
 	shards    [shards]shard
+	asked     atomic.Bool   // since the last tick
+	looked    time.Duration // when a tick has last looked at the counters; the clock's
 	retries   atomic.Uint64
 	budget    budget
 	circuit   circuit
@@ -45,6 +47,9 @@ type serviceStats struct {
 
 // begin counts a request in; the shard it returns counts it out again.
 func (s *serviceStats) begin() *shard {
+	if !s.asked.Load() { // else it would be written to by all
+		s.asked.Store(true)
+	}
 	sh := &s.shards[rand.Uint32N(shards)]
 	sh.inFlight.Add(1)
 	return sh
