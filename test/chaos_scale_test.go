@@ -130,33 +130,36 @@ func measureCrowd(t *testing.T) {
 	if h := rota.health(); h.Total != instances {
 		t.Fatalf("rota knows %d of %d instances", h.Total, instances)
 	}
-	var sent, took, computed []time.Duration
-	for range rounds {
-		id := fmt.Sprintf("web-%04d", rand.IntN(instances))
+	var sent, computed []time.Duration
+	change := func(do func(), line string, pairs ...string) (took time.Duration) {
 		now := await(consul.Addr(), "web", 0)
 		came := make(chan arrival, 1)
 		go func() { came <- await(consul.Addr(), "web", now.index) }()
 		began, used := time.Now(), rota.cpuTime()
-		c.deregister(id)
-		line := rota.awaitAfter(began, "endpoint draining", "id", id)
+		do()
+		told := rota.awaitAfter(began, line, pairs...)
 		a := <-came
 		if err := errors.Join(now.err, a.err); err != nil {
 			t.Fatal(err)
 		}
-		sent = append(sent, a.ended.Sub(a.began))
-		took = append(took, max(0, line.at.Sub(a.ended)))
-		computed = append(computed, rota.cpuTime()-used)
-		began = time.Now()
-		c.register("web", id)
-		rota.awaitAfter(began, "endpoint serving", "id", id)
+		sent, computed = append(sent, a.ended.Sub(a.began)), append(computed, rota.cpuTime()-used)
+		return max(0, told.at.Sub(a.ended))
 	}
-	for _, d := range [][]time.Duration{sent, took, computed} {
+	var came, went []time.Duration
+	for range rounds {
+		id := fmt.Sprintf("web-%04d", rand.IntN(instances))
+		// What is missing is asked for once more before it is believed.
+		went = append(went, change(func() { c.deregister(id) }, "endpoint draining", "id", id))
+		came = append(came, change(func() { c.register("web", id) }, "endpoint ", "id", id))
+	}
+	for _, d := range [][]time.Duration{sent, came, went, computed} {
 		slices.Sort(d)
 	}
-	sayAs(t, "one change among %d instances, %d times: Consul sends its answer for p50 %s, max %s; it is in force p50 %s, max %s after that; computing for it p50 %s",
-		instances, rounds, ms(quantile(sent, .5)), ms(quantile(sent, 1)), ms(quantile(took, .5)), ms(quantile(took, 1)), ms(quantile(computed, .5)))
-	if d := quantile(took, .5); d > 50*time.Millisecond {
-		t.Errorf("it is in force %v after its arrival, wanted at most 50 ms", d)
+	sayAs(t, "one change among %d instances, %d times: Consul sends its answer for p50 %s, max %s; after that, one that comes is known p50 %s, max %s, and one that goes p50 %s, max %s; computing for a change p50 %s",
+		instances, 2*rounds, ms(quantile(sent, .5)), ms(quantile(sent, 1)), ms(quantile(came, .5)), ms(quantile(came, 1)),
+		ms(quantile(went, .5)), ms(quantile(went, 1)), ms(quantile(computed, .5)))
+	if d := quantile(came, .5); d > 50*time.Millisecond {
+		t.Errorf("who comes is known %v after the answer is here, wanted at most 50 ms", d)
 	}
 }
 
