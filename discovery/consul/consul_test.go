@@ -26,8 +26,9 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// patience is how long a test waits for what must come at once.
-const patience = 15 * time.Second
+// patience is how long a test waits for what must come at once, or where an agent
+// is slow to tell, once a blocking query has ended.
+const patience = 60 * time.Second
 
 // updates is what a running source has published, and the test not yet read.
 // There is room for all that a test can wait for, so the source never blocks.
