@@ -219,7 +219,7 @@ func TestNoAllocationsForLines(t *testing.T) {
 		for name, e := range map[string]accessEntry{"quick": entries[0], "slow": slow()} {
 			l := NewAccessLog(format, io.Discard)
 			w := logWriter{log: l}
-			if n := testing.AllocsPerRun(1000, func() { l.add(&e); w.drain() }); n != 0 {
+			if n := testing.AllocsPerRun(1000, func() { l.add(0, &e); w.drain() }); n != 0 {
 				t.Errorf("%s, %s: %v allocations for a line", format, name, n)
 			}
 		}
@@ -236,7 +236,7 @@ func BenchmarkAccessLog(b *testing.B) {
 			b.ReportAllocs()
 			w := logWriter{log: l}
 			for i := 0; b.Loop(); i++ {
-				l.add(&entries[0])
+				l.add(0, &entries[0])
 				if i%together == 0 {
 					w.drain()
 				}
@@ -247,7 +247,7 @@ func BenchmarkAccessLog(b *testing.B) {
 			b.RunParallel(func(p *testing.PB) {
 				w := logWriter{log: l}
 				for i := 0; p.Next(); i++ {
-					l.add(&entries[0])
+					l.add(0, &entries[0])
 					if i%together == 0 {
 						w.drain()
 					}

@@ -21,34 +21,40 @@ const (
 	AccessCombined AccessFormat = "combined"
 )
 
-// logQueue is how many lines may wait for a slow disk. What comes on top is
-// dropped and counted: a log must not be able to stop the traffic.
+// logQueue is how many lines may wait for a slow disk, of the requests of one
+// loop. What comes on top is dropped and counted: a log must not be able to stop
+// the traffic.
 const logQueue = 16 << 10
 
 // logGather is how long the first line waits for others, so that a busy log is
 // written some times a second and not once for each line.
 const logGather = 10 * time.Millisecond
 
-// logBatch is how much is written at once, more or less, in bytes.
-const logBatch = 64 << 10
-
-// logKept is the longest buffer that is used again, in bytes: a few endless
-// targets must not make every waiting line cost as much.
-const logKept = 4 << 10
+// logKept is the largest buffer that is used again, in bytes: once a slow disk is
+// fast again, it need not hold what has waited.
+const logKept = 1 << 20
 
 // AccessLog writes a line for each request. Requests hand their line over and
 // never wait; [AccessLog.Run] does the writing.
 type AccessLog struct {
 	format  atomic.Pointer[AccessFormat]
-	next    atomic.Pointer[output]  // where to go from now on; nil where that stays
-	newest  atomic.Pointer[logLine] // the top of a stack of those that wait
-	waiting atomic.Int64            // those on the stack, on their way to it, or not yet in a batch
-	woken   chan struct{}           // gets a token with the first line on an empty stack
-	free    sync.Pool               // of *logLine
+	next    atomic.Pointer[output] // where to go from now on; nil where that stays
+	shards  [shards]logShard
+	woken   chan struct{} // gets a token with the first line of a shard
+	urgent  chan struct{} // gets one where there is a reason not to wait for more
 	dropped atomic.Uint64
 
 	mu  sync.Mutex // for out: Close does not wait for the writer
 	out io.Writer
+}
+
+// logShard is lines that wait for the writer. Each home has its own, so that those
+// of one client are in order, and cores don't fight over it.
+type logShard struct {
+	mu    sync.Mutex // never held over a write
+	text  []byte
+	lines int
+	_     [64]byte
 }
 
 // output is where lines are to go.
@@ -57,18 +63,9 @@ type output struct {
 	taken chan struct{} // closed when they do, or never will
 }
 
-// logLine is a line on its way to the writer.
-type logLine struct {
-	text []byte
-	next *logLine // the one handed over before it
-}
-
 // NewAccessLog returns a log that writes to out.
 func NewAccessLog(format AccessFormat, out io.Writer) *AccessLog {
-	l := &AccessLog{
-		out: out, woken: make(chan struct{}, 1),
-		free: sync.Pool{New: func() any { return &logLine{text: make([]byte, 0, 512)} }},
-	}
+	l := &AccessLog{out: out, woken: make(chan struct{}, 1), urgent: make(chan struct{}, 1)}
 	l.format.Store(&format)
 	return l
 }
@@ -80,7 +77,7 @@ func (l *AccessLog) Reopen(format AccessFormat, out io.Writer) <-chan struct{} {
 	l.format.Store(&format)
 	next := &output{out, make(chan struct{})}
 	l.next.Swap(next).drop()
-	l.wake()
+	wake(l.urgent)
 	return next.taken
 }
 
@@ -108,53 +105,48 @@ func closeWriter(w io.Writer) error {
 	return nil
 }
 
-// add hands over the line of a request. It keeps nothing of e: its strings
-// may be views of buffers that are used again. It may be called on nil.
-func (l *AccessLog) add(e *accessEntry) {
+// add hands over the line of a request, whose client has that home. It keeps
+// nothing of e: its strings may be views of buffers that are used again. It may be
+// called on nil.
+func (l *AccessLog) add(home int, e *accessEntry) {
 	if l == nil {
 		return
 	}
-	if l.waiting.Add(1) > logQueue {
-		l.waiting.Add(-1)
+	s := &l.shards[home%shards]
+	s.mu.Lock()
+	if s.lines == logQueue {
+		s.mu.Unlock()
 		l.dropped.Add(1)
 		return
 	}
-	line := l.free.Get().(*logLine)
-	line.text = l.format.Load().appendLine(line.text[:0], e)
-	l.push(line)
-}
-
-// push makes line the newest. Nobody takes a line off alone, so a top that left
-// and came back meanwhile is as good as one that stayed.
-func (l *AccessLog) push(line *logLine) {
-	for {
-		top := l.newest.Load()
-		line.next = top
-		if !l.newest.CompareAndSwap(top, line) {
-			continue
-		}
-		if top == nil { // line is the writer's now
-			l.wake()
-		}
-		return
+	s.text = l.format.Load().appendLine(s.text, e)
+	s.lines++
+	lines := s.lines
+	s.mu.Unlock()
+	switch lines {
+	case 1:
+		wake(l.woken)
+	case logQueue / 2: // the last write took long, and there is little room left
+		wake(l.urgent)
 	}
 }
 
-func (l *AccessLog) wake() {
+// take returns the lines that wait, and leaves an empty buffer for others.
+func (s *logShard) take(empty []byte) (text []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lines == 0 {
+		return nil
+	}
+	text, s.text, s.lines = s.text, empty[:0], 0
+	return text
+}
+
+func wake(who chan struct{}) {
 	select {
-	case l.woken <- struct{}{}:
+	case who <- struct{}{}:
 	default:
 	}
-}
-
-// take returns all lines that wait, the oldest first.
-func (l *AccessLog) take() *logLine {
-	var first *logLine
-	for line := l.newest.Swap(nil); line != nil; {
-		next := line.next
-		line.next, first, line = first, line, next
-	}
-	return first
 }
 
 // Run writes what is handed over until ctx is done, then what is left. It goes
@@ -162,7 +154,7 @@ func (l *AccessLog) take() *logLine {
 // is full may be emptied. failed is told of an error at once, and then of none
 // until there has been a write without.
 func (l *AccessLog) Run(ctx context.Context, failed func(error)) {
-	w := logWriter{log: l, batch: make([]byte, 0, logBatch), failed: failed}
+	w := logWriter{log: l, failed: failed}
 	timer := time.NewTimer(logGather)
 	defer timer.Stop()
 	for more := true; more; {
@@ -177,20 +169,16 @@ func (l *AccessLog) Run(ctx context.Context, failed func(error)) {
 func (l *AccessLog) gather(ctx context.Context, timer *time.Timer) bool {
 	select {
 	case <-l.woken:
+	case <-l.urgent:
+		return true
 	case <-ctx.Done():
 		return false
-	}
-	if l.next.Load() != nil { // who reads the old file must not wait for it
-		return true
-	}
-	if l.waiting.Load() >= logQueue/2 { // the last write took long, and there is little room left
-		return true
 	}
 	timer.Reset(logGather)
 	select {
 	case <-timer.C:
 		return true
-	case <-l.woken: // there is more than lines
+	case <-l.urgent:
 		return true
 	case <-ctx.Done():
 		return false
@@ -200,9 +188,8 @@ func (l *AccessLog) gather(ctx context.Context, timer *time.Timer) bool {
 // logWriter carries lines to where the log goes.
 type logWriter struct {
 	log   *AccessLog
-	batch []byte
-	lines int64 // in batch
-	cut   bool  // the last line that was written has no end
+	spare []byte // an empty buffer
+	cut   bool   // the last line that was written has no end
 
 	failing bool
 	failed  func(error)
@@ -210,16 +197,16 @@ type logWriter struct {
 
 // drain writes all lines that wait.
 func (w *logWriter) drain() {
-	for line := w.log.take(); line != nil; {
-		next := line.next
-		w.batch = append(w.batch, line.text...)
-		w.lines++
-		if cap(line.text) <= logKept {
-			line.next = nil
-			w.log.free.Put(line)
+	for i := range w.log.shards {
+		text := w.log.shards[i].take(w.spare)
+		if text == nil {
+			continue
 		}
-		if line = next; line == nil || len(w.batch) >= logBatch {
-			w.flush()
+		var err error
+		w.cut, err = w.log.write(text, w.cut)
+		w.tell(err)
+		if w.spare = text[:0]; cap(text) > logKept {
+			w.spare = nil
 		}
 	}
 }
@@ -236,14 +223,6 @@ func (w *logWriter) turn() {
 	w.tell(closeWriter(l.out))
 	l.out, w.cut = next.Writer, false
 	close(next.taken)
-}
-
-func (w *logWriter) flush() {
-	w.log.waiting.Add(-w.lines)
-	var err error
-	w.cut, err = w.log.write(w.batch, w.cut)
-	w.tell(err)
-	w.batch, w.lines = w.batch[:0], 0
 }
 
 // tell tells of an error that follows on none.

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -21,11 +22,11 @@ func TestReopen(t *testing.T) {
 	inFakeTime(t, func(t *testing.T) {
 		var first, unused, second closing
 		l, stop := logTo(t, AccessJSON, &first)
-		l.add(&accessEntry{Target: "/one"})
+		l.add(0, &accessEntry{Target: "/one"})
 		l.Reopen(AccessCombined, &unused)
 		l.Reopen(AccessCombined, &second)
 		synctest.Wait()
-		l.add(&accessEntry{Target: "/two"})
+		l.add(0, &accessEntry{Target: "/two"})
 		if err := stop(); err != nil {
 			t.Error(err)
 		}
@@ -42,4 +43,16 @@ func TestReopen(t *testing.T) {
 			t.Errorf("after the end it was closed %d times, %v", second.closed, err)
 		}
 	})
+}
+
+// The buffer of what has waited for long does not stay.
+func TestLongBuffersAreNotKept(t *testing.T) {
+	for size, kept := range map[int]bool{100: true, logKept: false} {
+		w := logWriter{log: NewAccessLog(AccessCombined, io.Discard)}
+		w.log.add(0, &accessEntry{Target: strings.Repeat("a", size)})
+		w.drain()
+		if (w.spare != nil) != kept {
+			t.Errorf("a target of %d bytes: a buffer of %d is kept", size, cap(w.spare))
+		}
+	}
 }

@@ -27,6 +27,7 @@ func (x *exchange) health() bool {
 	if o.HealthPath == "" || x.req.Path != o.HealthPath {
 		return false
 	}
+	x.conn.Leave() // there may be much to tell
 	status, body := o.Health()
 	x.own(status, "application/json", http1.Header{{Name: "Cache-Control", Value: "no-store"}}, body)
 	return true
@@ -48,7 +49,7 @@ func (x *exchange) fail(status int, reason string) {
 	x.over, x.conn.talking = true, true
 	x.service = x.conn.settings.Routes.unrouted
 	began := time.Now()
-	counts := x.service.stats.begin()
+	counts := x.service.stats.begin(x.conn.Home())
 	defer func() { counts.end(x.status, time.Since(began)) }()
 	x.refuse(refusal{status: status, reason: reason})
 	x.log(&journey{}, began, time.Since(began))
@@ -116,7 +117,7 @@ func (x *exchange) log(j *journey, began time.Time, took time.Duration) {
 	if j.Fault != upstream.None {
 		e.Fault = j.Fault.String()
 	}
-	log.add(&e)
+	log.add(x.conn.Home(), &e)
 }
 
 var protocols = [...]string{"HTTP/1.0", "HTTP/1.1"}

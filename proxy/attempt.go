@@ -21,6 +21,9 @@ type Carrier interface {
 	Stop(Lane)
 	// Relay passes the response of the last Send in the lane on to the client.
 	Relay(Lane) Result
+	// Leave is called before the goroutine of the request blocks, other than in
+	// this interface.
+	Leave()
 	// Again makes ready to send once more, after a pause. A response that was not
 	// relayed is given up. It returns a fault where there is no reason to go on.
 	Again(pause time.Duration) upstream.Fault

@@ -60,6 +60,8 @@ func (p *played) Send(_ Lane, address string, limit time.Duration) Result {
 
 func (p *played) Stop(Lane) {}
 
+func (p *played) Leave() {}
+
 func (p *played) Relay(Lane) Result {
 	p.relayed++
 	return Result{Status: p.last.Status, Sent: true, Started: true}

@@ -16,19 +16,17 @@ import (
 // response. It may be there still, to read it; most that do this have left.
 const halfClosed = 5
 
-// conn is the connection of a client. Its goroutine serves one request after
-// another, most of them within the loop that reads: see [conn.Ready]. What
-// would have to read within the loop is served between two of them.
+// conn is the connection of a client. It has a goroutine while a request is under
+// way, which serves most of them within the loop that reads: see [conn.Ready].
+// What would have to read within the loop is served between two of them.
 type conn struct {
 	*socket.Conn
 	server   *Server
 	settings *settings // of the request that is under way, or of the last
 	peer     peer
-	exchange *exchange     // nil between requests; the goroutine's own
-	broken   bool          // to end so that nobody takes it for a proper end
-	talking  bool          // the client may be sending what nobody will read
-	run      func()        // serve
-	until    time.Duration // the next request has to be here by then, as the clock counts
+	exchange *exchange // nil between requests; the goroutine's own
+	broken   bool      // to end so that nobody takes it for a proper end
+	talking  bool      // the client may be sending what nobody will read
 
 	watched atomic.Bool // whether tick has something to look at
 	mu      sync.Mutex
@@ -42,14 +40,12 @@ type conn struct {
 	deadline time.Duration // of the request as a whole, as the clock counts; 0 is none
 	expired  bool          // it is over
 
-	half   int           // for how many ticks the client has sent no more
-	waited int           // for how many ticks the request has waited for a backend
-	quiet  time.Duration // since the last request
+	half   int // for how many ticks the client has sent no more
+	waited int // for how many ticks the request has waited for a backend
 }
 
 func newConn(s *Server, plain *socket.Conn) *conn {
 	c := &conn{Conn: plain, server: s}
-	c.run = c.serve
 	c.renew()
 	c.LimitRead(c.settings.ReadTimeout)
 	return c
@@ -64,15 +60,9 @@ func (c *conn) renew() {
 	}
 }
 
-// Start is part of [socket.Owner].
-func (c *conn) Start() { c.server.crew.do(c.run) }
-
-// parkAfter is for how long a connection without a request keeps its goroutine.
-// Most that go on do so sooner.
-const parkAfter = 2 * socket.Tick
-
-// serve serves the connection until it ends or is parked.
-func (c *conn) serve() {
+// Serve is part of [socket.Owner]. It serves the connection until it ends or is
+// parked.
+func (c *conn) Serve() {
 	defer c.server.rescue(func() {
 		if c.exchange != nil {
 			c.exchange.dropBackend()
@@ -81,8 +71,8 @@ func (c *conn) serve() {
 		c.server.forget(c)
 	})
 	for {
-		err := c.Loop(c)
-		if err != nil && c.exchange == nil && c.park(err) {
+		parked, err := c.Loop(c)
+		if parked {
 			return
 		}
 		if !c.goOn(err) {
@@ -92,22 +82,6 @@ func (c *conn) serve() {
 	c.free()
 	c.Close()
 	c.server.forget(c)
-}
-
-// park leaves a connection without a request to the listener, until the time
-// for the next one is over. It reports whether it has.
-func (c *conn) park(err error) bool {
-	left := c.until - c.settings.Clock.Now()
-	if left <= 0 || !errors.Is(err, os.ErrDeadlineExceeded) || c.left() {
-		return false
-	}
-	c.mu.Lock()
-	closing := c.server.closing.Load()
-	if !closing { // else shut has set the limit, or is about to
-		c.LimitRead(left)
-	}
-	c.mu.Unlock()
-	return !closing && c.Park()
 }
 
 // goOn does what can't be done within the loop that reads, and reports whether
@@ -199,7 +173,6 @@ func (c *conn) Ready(n int) socket.Next {
 func (c *conn) rest() {
 	c.free()
 	c.LimitRead(c.settings.IdleTimeout)
-	c.until = c.settings.Clock.Now() + c.settings.IdleTimeout
 	c.idle()
 }
 
@@ -214,7 +187,7 @@ func (c *conn) free() {
 // idle tells that no request is under way.
 func (c *conn) idle() {
 	c.mu.Lock()
-	c.busy, c.quiet = false, 0
+	c.busy = false
 	c.mu.Unlock()
 	if c.server.closing.Load() {
 		c.shut()
@@ -271,31 +244,18 @@ func (c *conn) left() bool {
 	return c.gone
 }
 
-// Tick is part of [socket.Owner]. It looks after a client that nobody reads
-// from, since a backend is waited for or the poller had told of its end together
-// with its request; and it ends the wait of a goroutine that has lasted.
+// Tick is part of [socket.Owner]. It looks after a client that nobody reads from,
+// since a backend is waited for.
 func (c *conn) Tick() {
 	if !c.watched.Load() {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case !c.busy:
-		c.watchIdle()
-	case c.waits[first].waits() || c.waits[second].waits():
+	if c.busy && (c.waits[first].waits() || c.waits[second].waits()) {
 		if c.watchWaiting(); c.deadline > 0 && c.server.options().Clock.Now() >= c.deadline {
 			c.expire()
 		}
-	}
-}
-
-// watchIdle ends the wait of the goroutine, and no more than that: it may just
-// have read the last request of a client that sends no more.
-func (c *conn) watchIdle() {
-	if c.quiet += socket.Tick; c.quiet > parkAfter && c.Parks() && !c.server.closing.Load() || c.Peek() >= socket.Ended {
-		c.EndRead()
-		c.watched.Store(false)
 	}
 }
 

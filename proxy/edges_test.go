@@ -146,7 +146,11 @@ func TestWhatFollowsABodyThatWasNotTaken(t *testing.T) {
 		ours, theirs := net.Pipe()
 		ours.Close()
 		theirs.Close()
-		u.backend = &upstream.Conn{Conn: socket.New(ours, socket.NewClock(), time.Second)}
+		plain, err := socket.New(ours, socket.NewClock(), time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.backend = &upstream.Conn{Conn: plain}
 		u.buffer.Filled(copy(u.buffer.Room(), name+next))
 		if err := u.send(); err == nil || !u.read.Load() {
 			t.Errorf("%q was sent on a closed connection: %v, read: %v", name, err, u.read.Load())

@@ -176,6 +176,8 @@ func (x *exchange) overdue() bool {
 // serveSlowly serves a request outside the loop that reads. It reports whether
 // the connection goes on.
 func (x *exchange) serveSlowly() bool {
+	x.conn.Share()
+	defer x.conn.Unshare()
 	x.serve()
 	x.leftover()
 	x.next()
@@ -220,7 +222,7 @@ func (x *exchange) serve() {
 		return
 	}
 	service, refused := x.route()
-	x.service, counts = service, service.stats.begin()
+	x.service, counts = service, service.stats.begin(x.conn.Home())
 	if refused.status != 0 {
 		x.refuse(refused)
 		return

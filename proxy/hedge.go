@@ -146,6 +146,7 @@ func (j *journey) settle(t *trial) {
 	if t.wins(c) {
 		j.carrier.Stop(second)
 	}
+	j.carrier.Leave()
 	<-j.watch.ended
 	switch won := c.won; {
 	case won.endpoint != nil:
@@ -187,6 +188,7 @@ func (t *trial) lose(overtaken bool) {
 func (j *journey) callOff() {
 	j.contest.win(first)
 	j.carrier.Stop(second)
+	j.carrier.Leave()
 	<-j.watch.ended
 	if t := j.contest.won; t.endpoint != nil {
 		t.done()

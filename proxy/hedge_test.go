@@ -74,6 +74,8 @@ func (s *staged) Send(l Lane, address string, _ time.Duration) Result {
 	}
 }
 
+func (*staged) Leave() {}
+
 func (s *staged) Stop(l Lane) { close(s.stops[l]) } // once, or it panics
 
 func (s *staged) Relay(l Lane) Result {

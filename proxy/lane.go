@@ -41,10 +41,14 @@ func (x *exchange) Stop(l Lane) {
 	x.conn.stop(l)
 }
 
+// Leave is part of [Carrier].
+func (x *exchange) Leave() { x.conn.Leave() }
+
 // adopt makes the response of the second lane that of the first.
 func (x *exchange) adopt() {
 	y := x.second
 	x.backend, y.backend = y.backend, x.backend
+	_ = x.backend.Join(x.conn.Conn) // where it can't be watched, its limit ends the wait
 	x.out, y.out = y.out, x.out
 	x.res, y.res = y.res, x.res
 }

@@ -73,6 +73,7 @@ func (x *exchange) Again(pause time.Duration) upstream.Fault {
 	if !x.conn.wait(x.lane, cancel, nil) {
 		return x.conn.over()
 	}
+	x.conn.Leave()
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
@@ -90,7 +91,7 @@ func (x *exchange) borrow(address string, reuse, idempotent bool) *upstream.Erro
 	if reuse {
 		// Who can't be asked twice must not be lost on a connection that is just
 		// being closed.
-		b = client.Idle(address, !idempotent)
+		b = client.Idle(address, !idempotent, x.conn.Home())
 	}
 	if b == nil {
 		done, err := x.service.pend()
@@ -103,6 +104,9 @@ func (x *exchange) borrow(address string, reuse, idempotent bool) *upstream.Erro
 		if !x.conn.wait(x.lane, cancel, nil) {
 			return x.givenUp()
 		}
+		if x.lane == first {
+			x.conn.Leave()
+		}
 		if b, err = client.Dial(ctx, address); err != nil {
 			x.conn.wait(x.lane, nil, nil)
 			var e *upstream.Error
@@ -112,12 +116,25 @@ func (x *exchange) borrow(address string, reuse, idempotent bool) *upstream.Erro
 			return e
 		}
 	}
+	if err := x.join(b); err != nil {
+		b.Close()
+		return &upstream.Error{Fault: upstream.OwnLimit, Err: err}
+	}
 	if !x.conn.wait(x.lane, nil, b) {
 		b.Close()
 		return x.givenUp()
 	}
 	x.backend = b
 	return nil
+}
+
+// join has a connection to a backend wait where that of the client does; the second
+// lane has a goroutine of its own.
+func (x *exchange) join(b *upstream.Conn) error {
+	if x.lane == second {
+		return b.Join(nil)
+	}
+	return b.Join(x.conn.Conn)
 }
 
 // givenUp tells why there is no reason to wait.

@@ -57,7 +57,6 @@ type Server struct {
 	settings atomic.Pointer[settings]
 	date     date
 	listener *socket.Listener
-	crew     *crew
 
 	silent  time.Duration // until then, as the clock counts; see acceptFailed
 	closing atomic.Bool
@@ -81,7 +80,7 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 			return nil, err
 		}
 	}
-	s := &Server{crew: newCrew(), conns: map[*conn]struct{}{}, empty: make(chan struct{})}
+	s := &Server{conns: map[*conn]struct{}{}, empty: make(chan struct{})}
 	s.settings.Store(&settings{o, newRules(o.TrustedProxies)})
 	s.listener, err = socket.Listen(l, socket.ListenerOptions{
 		Clock: o.Clock, Stall: o.WriteTimeout, Open: s.open, Failed: s.acceptFailed,
@@ -163,7 +162,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.cancel()
 	s.listener.End()
-	s.crew.dismiss()
 	return err
 }
 

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -14,7 +13,8 @@ import (
 var buckets = [...]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 
 // shards is how many copies the hot counters have, so that cores don't fight
-// over one cache line. A request draws its shard.
+// over one cache line. A request takes the one of the place where its client's
+// connection waits ([socket.Conn.Home]).
 const shards = 16
 
 // shard holds one copy of what every request counts.
@@ -46,11 +46,11 @@ type serviceStats struct {
 }
 
 // begin counts a request in; the shard it returns counts it out again.
-func (s *serviceStats) begin() *shard {
+func (s *serviceStats) begin(home int) *shard {
 	if !s.asked.Load() { // else it would be written to by all
 		s.asked.Store(true)
 	}
-	sh := &s.shards[rand.Uint32N(shards)]
+	sh := &s.shards[home%shards]
 	sh.inFlight.Add(1)
 	return sh
 }

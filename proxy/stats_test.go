@@ -56,9 +56,9 @@ func TestStats(t *testing.T) {
 		{600, 3 * time.Second}, // not a class that anybody knows
 		{999, 5 * time.Second},
 	} {
-		s.stats.begin().end(end.status, end.took)
+		s.stats.begin(0).end(end.status, end.took)
 	}
-	s.stats.begin() // under way
+	s.stats.begin(0) // under way
 	s.stats.retries.Add(2)
 	s.stats.fault(upstream.Reset)
 	s.stats.fault(upstream.Reset)
@@ -90,7 +90,7 @@ rota_attempt_faults_total{fault="reset",service="web"} 2
 func TestDurations(t *testing.T) {
 	s := &Service{Name: "web", stats: new(serviceStats)}
 	for _, took := range []time.Duration{0, time.Millisecond, time.Millisecond + 1, 2 * time.Second, time.Minute, time.Minute + 1} {
-		s.stats.begin().end(200, took)
+		s.stats.begin(0).end(200, took)
 	}
 	shows(t, NewTable([]Route{{PathPrefix: "/", Service: s}}, nil), "rota_request_duration_seconds", `
 rota_request_duration_seconds_bucket{service="web",le="0.001"} 2
@@ -116,7 +116,7 @@ rota_request_duration_seconds_count{service="web"} 6
 
 func TestMetricNames(t *testing.T) {
 	s := &Service{Name: "web", stats: new(serviceStats)}
-	s.stats.begin().end(200, time.Second)
+	s.stats.begin(0).end(200, time.Second)
 	s.stats.fault(upstream.Reset)
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(NewTable([]Route{{PathPrefix: "/", Service: s}}, nil), NewAccessLog(AccessJSON, io.Discard))

@@ -9,38 +9,32 @@ import (
 )
 
 // A client that uses a connection again at the very moment of a stop is answered,
-// and told that this was the last time, whether a goroutine waits for it or not.
+// and told that this was the last time.
 func TestAStopMeetsTheNextRequest(t *testing.T) {
-	for name, parked := range map[string]bool{"waiting": false, "parked": true} {
-		t.Run(name, func(t *testing.T) {
-			r := newRig(t, Options{IdleTimeout: time.Minute}, limits, backend(t, ok("fine")))
-			client := testkit.Dial(t, r.Addr().String())
-			client.Say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-			if m, err := client.Answer("GET"); err != nil || m.Body != "fine" {
-				t.Fatalf("answered %+v, %v", m, err)
-			}
-			for parked && watched(r) {
-			}
-			down := make(chan error, 1)
-			go func() { down <- r.Shutdown(t.Context()) }()
-			for { // until the order is known
-				conn, err := net.Dial("tcp", r.Addr().String())
-				if err != nil {
-					break
-				}
-				conn.Close()
-			}
-			client.Say("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
-			if m, err := client.Answer("POST"); err != nil || m.Status != 200 || m.Get("Connection") != "close" {
-				t.Errorf("answered %+v, %v", m, err)
-			}
-			if rest, err := client.Rest(); rest != "" || err != nil {
-				t.Errorf("then comes %q, %v", rest, err)
-			}
-			if err := <-down; err != nil {
-				t.Error(err)
-			}
-		})
+	r := newRig(t, Options{IdleTimeout: time.Minute}, limits, backend(t, ok("fine")))
+	client := testkit.Dial(t, r.Addr().String())
+	client.Say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	if m, err := client.Answer("GET"); err != nil || m.Body != "fine" {
+		t.Fatalf("answered %+v, %v", m, err)
+	}
+	down := make(chan error, 1)
+	go func() { down <- r.Shutdown(t.Context()) }()
+	for { // until the order is known
+		conn, err := net.Dial("tcp", r.Addr().String())
+		if err != nil {
+			break
+		}
+		conn.Close()
+	}
+	client.Say("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+	if m, err := client.Answer("POST"); err != nil || m.Status != 200 || m.Get("Connection") != "close" {
+		t.Errorf("answered %+v, %v", m, err)
+	}
+	if rest, err := client.Rest(); rest != "" || err != nil {
+		t.Errorf("then comes %q, %v", rest, err)
+	}
+	if err := <-down; err != nil {
+		t.Error(err)
 	}
 }
 
@@ -63,18 +57,6 @@ func TestAStopBeforeTheStart(t *testing.T) {
 	if err := <-down; err != nil {
 		t.Error(err)
 	}
-}
-
-// watched reports whether a connection is still looked after.
-func watched(r *rig) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for c := range r.conns {
-		if c.watched.Load() {
-			return true
-		}
-	}
-	return len(r.conns) == 0
 }
 
 // Who stays silent does not hold up a stop for long.

@@ -31,7 +31,6 @@ func (x *exchange) tunnel() Result {
 	x.head = appendResponse(x.head[:0], &x.res, &to)
 	client, backend := x.conn.Conn, x.backend.Conn
 	x.conn.watched.Store(false) // both ends are read from
-	x.conn.Share()
 	for _, end := range [...]*socket.Conn{client, backend} {
 		end.LimitRead(0)
 		_ = end.KeepAlive(tunnelProbes) // without it an end that is gone is noticed later

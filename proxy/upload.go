@@ -43,7 +43,6 @@ func (x *exchange) startUpload() {
 	u.buffer.Wide = true
 	u.buffer.Filled(copy(u.buffer.Room(), x.in.Bytes()[x.size:]))
 	x.upload = u
-	x.conn.Share()
 	// How long the backend may take for its answer counts from the end.
 	x.backend.LimitRead(0)
 	limits := x.service.Upstream.Options

@@ -13,7 +13,8 @@ func BenchmarkSweep(b *testing.B) {
 		conn.owner = new(member)
 		conn.LimitRead(time.Minute + time.Duration(i)*time.Millisecond)
 		if i < 100_000 {
-			c.park(conn)
+			conn.reads.state.Store(left)
+			c.doze(conn)
 		} else {
 			c.add(conn)
 		}

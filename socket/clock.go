@@ -17,7 +17,7 @@ import (
 // parked.
 const Tick = 100 * time.Millisecond
 
-// turns is in how many ticks the clock has looked at all that is parked.
+// turns is in how many ticks the clock has looked at all that dozes.
 const turns = 10
 
 // Clock ends the waits of its connections that last too long. It is safe for
@@ -30,19 +30,23 @@ type Clock struct {
 
 	mu      sync.Mutex
 	conns   list        // each tick is for all of them
-	parked  [turns]list // each tick is for one of these
+	dozing  [turns]list // each tick is for one of these
 	watches []*func(now time.Duration)
+	loops   func() []*loop // where connections wait
 }
 
 // NewClock returns a clock that stands still until [Clock.Run].
 func NewClock() *Clock {
 	c := &Clock{began: time.Now()}
 	c.spent.Store(1) // 0 stands for "no limit"
+	c.loops = sync.OnceValue(func() []*loop { return newLoops(c) })
 	return c
 }
 
-// Run keeps the clock going until ctx is done. Without it no limit holds.
+// Run keeps the clock going until ctx is done. Without it no limit holds, and
+// nobody hears of anything. No connection may be left then.
 func (c *Clock) Run(ctx context.Context) {
+	defer c.runLoops()()
 	ticker := time.NewTicker(Tick)
 	defer ticker.Stop()
 	var conns []*Conn
@@ -54,6 +58,38 @@ func (c *Clock) Run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// runLoops has connections wait, until end.
+func (c *Clock) runLoops() (end func()) {
+	var running sync.WaitGroup
+	for _, l := range c.loops() {
+		running.Go(l.run)
+	}
+	return func() {
+		for _, l := range c.loops() {
+			l.post(turn{end: true})
+		}
+		running.Wait()
+	}
+}
+
+// slack is how many clients more than another a loop takes on, before they are
+// shared out: to be served where one was accepted is cheapest.
+const slack = 8
+
+// leastBusy returns the loop with the fewest clients, near if that is about as
+// good.
+func (c *Clock) leastBusy(near *loop) *loop {
+	best := near
+	for _, l := range c.loops() {
+		switch {
+		case best == nil, best == near && l.load.Load()+slack < best.load.Load(),
+			best != near && l.load.Load() < best.load.Load():
+			best = l
+		}
+	}
+	return best
 }
 
 // Now returns the time since the clock was made, at most a [Tick] behind.
@@ -99,12 +135,16 @@ func (c *Clock) sweep(now time.Duration, conns []*Conn) []*Conn {
 	c.mu.Lock()
 	conns = append(conns[:0], c.conns...)
 	awake := len(conns)
-	conns = append(conns, c.parked[turn(spent)]...)
+	conns = append(conns, c.dozing[turnOf(spent)]...)
 	watches := c.watches
 	c.mu.Unlock()
 	for i, conn := range conns {
 		conn.expire(spent)
-		if i < awake && conn.owner != nil {
+		switch {
+		case i >= awake || conn.owner == nil:
+		case conn.reads.state.Load() == left:
+			c.doze(conn)
+		default:
 			conn.owner.Tick()
 		}
 	}
@@ -115,22 +155,31 @@ func (c *Clock) sweep(now time.Duration, conns []*Conn) []*Conn {
 	return conns
 }
 
-// turn is whose turn it is at a moment, of what is parked.
-func turn(spent int64) int { return int(spent / int64(Tick) % turns) }
+// turnOf is whose turn it is at a moment, of those that doze.
+func turnOf(spent int64) int { return int(spent / int64(Tick) % turns) }
 
-func (c *Clock) add(conn *Conn) { c.put(conn, &c.conns) }
+func (c *Clock) add(conn *Conn) { c.put(conn, &c.conns, false) }
 
-// park has the connection looked at seldom, but then when its limit is over.
-func (c *Clock) park(conn *Conn) {
-	c.put(conn, &c.parked[turn(conn.reads.due.Load()+int64(Tick))])
+// doze has a connection that is parked looked at seldom, but then when its limit
+// is over. It may be about to be started.
+func (c *Clock) doze(conn *Conn) {
+	c.put(conn, &c.dozing[turnOf(conn.reads.limit.due.Load()+int64(Tick))], true)
+	if conn.reads.state.Load() != left {
+		c.add(conn)
+	}
 }
 
-func (c *Clock) remove(conn *Conn) { c.put(conn, nil) }
+func (c *Clock) remove(conn *Conn) { c.put(conn, nil, false) }
 
 // put moves the connection into another list, out of all where that is nil.
-func (c *Clock) put(conn *Conn, into *list) {
+func (c *Clock) put(conn *Conn, into *list, dozes bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if conn.gone {
+		return // it was closed meanwhile
+	}
+	conn.gone = into == nil
+	conn.dozes.Store(dozes)
 	if from := conn.in; from != nil {
 		last := len(*from) - 1
 		(*from)[conn.place] = (*from)[last]

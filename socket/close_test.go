@@ -27,7 +27,8 @@ func TestCloseBySeveral(t *testing.T) {
 	for range 100 {
 		ours, theirs := net.Pipe()
 		counted := &closes{Conn: ours}
-		c, other := New(counted, clock, stall), New(theirs, clock, stall)
+		c, _ := New(counted, clock, stall)
+		other, _ := New(theirs, clock, stall)
 		var closing sync.WaitGroup
 		for range 4 {
 			closing.Go(func() { c.Close() })
@@ -45,50 +46,44 @@ func TestCloseBySeveral(t *testing.T) {
 	}
 }
 
-// Whoever waits hears that the connection was closed.
-func TestCloseEndsWaits(t *testing.T) {
+// Without a descriptor whoever waits hears that the connection was closed.
+func TestCloseEndsPlainWaits(t *testing.T) {
 	waits := map[string]func(r *rig) error{
 		"ReadInto": func(r *rig) error { return r.ReadInto(new(Buffer)) },
-		"Loop":     func(r *rig) error { return r.Loop(listener()) },
-		"Write":    func(r *rig) error { _, err := r.Write(make([]byte, 64<<20)); return err },
+		"Loop":     func(r *rig) error { return r.loop(listener()) },
+		"Write":    func(r *rig) error { _, err := r.Write(make([]byte, 1<<20)); return err },
 	}
 	for name, wait := range waits {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, r *rig) {
-				r.Share()
-				var waiting sync.WaitGroup
-				waiting.Go(func() {
-					if err := wait(r); err == nil || isAny(err, []error{io.EOF, os.ErrDeadlineExceeded}) {
-						t.Errorf("ended with %v", err)
-					}
-				})
-				r.Close()
-				waiting.Wait()
+			r := newRig(t, piped)
+			var waiting sync.WaitGroup
+			waiting.Go(func() {
+				if err := wait(r); err == nil || isAny(err, []error{io.EOF, os.ErrDeadlineExceeded}) {
+					t.Errorf("ended with %v", err)
+				}
 			})
+			r.Close()
+			waiting.Wait()
 		})
 	}
 }
 
-// Close waits for a loop, and nothing that the loop does may wait for it.
-func TestCloseDuringALoop(t *testing.T) {
+// Who takes what a loop brings may end its connection.
+func TestCloseWithinALoop(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
-		r.Share()
-		var closing sync.WaitGroup
-		rounds := 0
-		h := &handler{ready: func([]byte) Next {
-			if rounds++; rounds == 1 {
-				closing.Go(func() { r.Close() })
-				eventually(t, "the close", func() bool { return r.Peek() == Broken })
+		h := &handler{ready: func(p []byte) Next {
+			if len(p) > 0 {
+				r.LimitRead(1)
+				r.Close()
+				r.pass(3 * Tick)
+				r.Interrupt()
 			}
-			r.LimitRead(patience)
-			r.Interrupt()
-			r.pass(Tick)
 			return Wait
 		}}
-		if err := r.Loop(h); err == nil || rounds == 0 {
-			t.Errorf("ended with %v after %d rounds", err, rounds)
+		r.says("x")
+		if err := r.loop(h); !isAny(err, []error{net.ErrClosed, io.ErrClosedPipe}) {
+			t.Errorf("ended with %v", err)
 		}
-		closing.Wait()
 	})
 }
 

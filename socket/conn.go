@@ -1,46 +1,47 @@
 package socket
 
 import (
+	"errors"
 	"net"
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
-// Conn is a connection whose waits the clock limits. After Share one goroutine
-// may read and another write; what may be called by any is said there.
+// Conn is a connection whose waits the clock limits. Where there is a descriptor
+// the connection waits in one of the clock's loops, else it is what a [net.Conn]
+// makes of it. After Share one goroutine may read and another write; what may be
+// called by any is said there.
 type Conn struct {
-	conn   net.Conn        // nil where the descriptor is our own
-	fd     int             // our own descriptor, else -1
-	file   *os.File        // of fd, once the poller of Go's runtime watches it
-	raw    syscall.RawConn // of conn or file; nil where there is no descriptor to be used
+	conn   net.Conn // nil where the descriptor is our own
+	fd     int      // our own descriptor, else -1, as after Close
 	remote net.Addr
-	lot    *lot // where it can be parked; nil where it can't
-	owner  Owner
+	owner  Owner // of a client's connection
 	clock  *Clock
 	stall  time.Duration // for each write; the writer's own
-	in     *list         // of the clock's; its own
+	in     *list         // of the clock's; its own, as the two below
 	place  int           // in that list
+	gone   bool          // in none any more
 
-	reads, writes limit
-	loop          uintptr // the descriptor plus 1 within Loop, else 0
-	met           bool    // a wait for something to read has begun before
-	reading       reading
-	writing       writing
-	blind         atomic.Bool // a wait has begun without a read; see Conn.look
+	loop *loop // where it waits; nil before Join, and without a descriptor
+	task *task // who uses it, where that takes turns with a loop
+	more bool  // there may be something to read without another event; the reader's own
 
-	// Made once, for what is made once takes no memory later.
-	onRead func(fd uintptr) bool
-	onPeek func(fd uintptr)
+	ended atomic.Bool // the peer has sent its last, or the connection is broken
+	dozes atomic.Bool // the clock looks at it seldom
 
-	mu          sync.Mutex
-	peeking     State
-	parked      bool // nobody's but the lot's
-	roused      bool // a wait was ended by look
-	interrupted bool
-	closed      bool
+	reads, writes side
+	interrupted   atomic.Bool
+
+	mu     sync.Mutex
+	closed bool
+}
+
+// side is one of the two directions of a connection.
+type side struct {
+	limit limit
+	waits
 }
 
 // limit is when a wait must end, as the clock counts; 0 is never.
@@ -53,21 +54,26 @@ const overdue = -1
 var past = time.Unix(1, 0)
 
 // New returns conn under the watch of the clock, until it is closed. stall is
-// how long a write may make no progress.
-func New(conn net.Conn, clock *Clock, stall time.Duration) *Conn {
+// how long a write may make no progress. After an error conn is closed.
+func New(conn net.Conn, clock *Clock, stall time.Duration) (*Conn, error) {
 	c := newConn(clock, stall)
-	c.attach(conn)
+	c.remote = conn.RemoteAddr()
+	fd, err := ownDescriptor(conn, clock)
+	switch {
+	case err != nil:
+		return nil, errors.Join(err, conn.Close())
+	case fd >= 0:
+		// The runtime's poller must not hear of what our own waits for.
+		c.fd, err = fd, conn.Close()
+	default:
+		c.conn = conn
+	}
 	clock.add(c)
-	return c
+	return c, err
 }
 
 func newConn(clock *Clock, stall time.Duration) *Conn {
 	return &Conn{fd: -1, clock: clock, stall: stall}
-}
-
-func (c *Conn) attach(conn net.Conn) {
-	c.conn, c.remote, c.raw = conn, conn.RemoteAddr(), rawConn(conn)
-	c.onRead, c.onPeek = c.read, c.peek
 }
 
 // SetStall changes how long a write may make no progress. It must not be called
@@ -77,8 +83,8 @@ func (c *Conn) SetStall(d time.Duration) { c.stall = d }
 // RemoteAddr returns the address of the peer.
 func (c *Conn) RemoteAddr() net.Addr { return c.remote }
 
-// Close ends the connection. After Share any goroutine may call it, but not
-// within Loop, for which it waits; only the first call counts.
+// Close ends the connection. It must not be called while another goroutine reads
+// or writes; only the first call counts.
 func (c *Conn) Close() error {
 	c.mu.Lock()
 	was := c.closed
@@ -88,17 +94,15 @@ func (c *Conn) Close() error {
 		return nil
 	}
 	c.clock.remove(c)
-	if c.lot != nil {
-		c.lot.forget(c.fd)
-	}
-	switch {
-	case c.conn != nil:
+	if c.conn != nil {
 		return c.conn.Close()
-	case c.file != nil:
-		return c.file.Close()
-	default:
-		return sysClose(c.fd)
 	}
+	if c.loop != nil {
+		c.loop.forget(c)
+	}
+	fd := c.fd
+	c.fd = -1 // the number may be another connection's at once
+	return sysClose(fd)
 }
 
 // Abort ends the connection in a way that its peer can't take for a proper end,
@@ -106,8 +110,8 @@ func (c *Conn) Close() error {
 func (c *Conn) Abort() error {
 	if tcp, ok := c.conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0) // what counts is that it closes
-	} else if c.fd >= 0 {
-		c.own(sysResetOnClose)
+	} else {
+		_ = c.own(sysResetOnClose)
 	}
 	return c.Close()
 }
@@ -138,101 +142,17 @@ func (c *Conn) own(do func(fd int) error) error {
 	return do(c.fd)
 }
 
-// promote has the runtime's poller watch a descriptor of our own, so that a
-// goroutine can wait for it.
-func (c *Conn) promote() {
-	if c.raw != nil || c.fd < 0 {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed { // the descriptor may be another's
-		return
-	}
-	c.file = os.NewFile(uintptr(c.fd), "client")
-	c.raw, _ = c.file.SyscallConn() // of a file that is open
-	if c.onRead = c.read; c.interrupted {
-		_ = c.file.SetDeadline(past)
-	} else if c.reads.due.Load() == overdue {
-		_ = c.file.SetReadDeadline(past)
-	}
-}
-
-// Share makes the connection ready for one goroutine that reads and another that
-// writes. Until then it is for one alone.
-func (c *Conn) Share() { c.promote() }
-
-// Parks reports whether Park can do anything with the connection.
-func (c *Conn) Parks() bool { return c.lot != nil }
-
-// Park leaves the connection to its listener until there is something to read,
-// or its limit for reading is over: then its owner is started. It reports
-// whether it has; the caller must not touch the connection any more then.
-func (c *Conn) Park() bool {
-	return c.lot != nil && c.park(epollMod)
-}
-
-func (c *Conn) park(op int) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.interrupted || c.closed || c.reads.due.Load() == overdue {
-		return false
-	}
-	// Under the lock: who finds it parked finds it armed.
-	if c.parked = c.lot.control(op, c.fd, parkEvents) == nil; c.parked {
-		c.clock.park(c)
-	}
-	return c.parked
-}
-
-// unpark takes the connection back, and reports whether it was parked: whoever
-// gets it back has to start its owner.
-func (c *Conn) unpark() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	was := c.parked
-	if c.parked = false; was && !c.closed {
-		c.clock.add(c)
-	}
-	return was
-}
-
-// wake starts the owner of a connection that is parked.
-func (c *Conn) wake() {
-	if c.unpark() {
-		c.owner.Start()
-	}
-}
-
-func (c *Conn) setReadDeadline(t time.Time) {
-	switch { // they fail where the connection is closed
-	case c.conn != nil:
-		_ = c.conn.SetReadDeadline(t)
-	case c.file != nil:
-		_ = c.file.SetReadDeadline(t)
-	}
-}
-
-func (c *Conn) setWriteDeadline(t time.Time) {
-	switch {
-	case c.conn != nil:
-		_ = c.conn.SetWriteDeadline(t)
-	case c.file != nil:
-		_ = c.file.SetWriteDeadline(t)
-	}
-}
-
 // LimitRead limits the wait for something to read to d from now on, whether it
 // has begun or not. 0 lifts the limit.
 func (c *Conn) LimitRead(d time.Duration) {
-	if c.reads.due.Swap(c.due(d)) == overdue {
-		c.lift(&c.reads, c.setReadDeadline)
+	if c.reads.limit.due.Swap(c.due(d)) == overdue && c.conn != nil {
+		c.lift(&c.reads.limit, c.conn.SetReadDeadline)
 	}
 }
 
 func (c *Conn) limitWrite(d time.Duration) {
-	if c.writes.due.Swap(c.due(d)) == overdue {
-		c.lift(&c.writes, c.setWriteDeadline)
+	if c.writes.limit.due.Swap(c.due(d)) == overdue && c.conn != nil {
+		c.lift(&c.writes.limit, c.conn.SetWriteDeadline)
 	}
 }
 
@@ -245,35 +165,31 @@ func (c *Conn) due(d time.Duration) int64 {
 
 // lift undoes what cut has done, unless the connection was interrupted, or the
 // limit that was set since has ended its wait as well.
-func (c *Conn) lift(l *limit, set func(time.Time)) {
+func (c *Conn) lift(l *limit, set func(time.Time) error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.interrupted && l.due.Load() != overdue {
-		set(time.Time{})
+	if !c.interrupted.Load() && l.due.Load() != overdue {
+		_ = set(time.Time{}) // it fails where the connection is closed
 	}
 }
 
 // expire ends the waits that are overdue.
 func (c *Conn) expire(spent int64) {
-	if due := c.reads.due.Load(); due > 0 && due <= spent {
-		c.cut(&c.reads, due, c.setReadDeadline)
-		c.wake()
+	if due := c.reads.limit.due.Load(); due > 0 && due <= spent {
+		c.cut(&c.reads, due)
 	}
-	if due := c.writes.due.Load(); due > 0 && due <= spent {
-		c.cut(&c.writes, due, c.setWriteDeadline)
-	}
-	if c.blind.Load() {
-		c.look()
+	if due := c.writes.limit.due.Load(); due > 0 && due <= spent {
+		c.cut(&c.writes, due)
 	}
 }
 
 // cut holds the lock while it marks the limit, so that whoever finds the mark
 // finds the deadline as well.
-func (c *Conn) cut(l *limit, due int64, set func(time.Time)) {
+func (c *Conn) cut(s *side, due int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if l.due.CompareAndSwap(due, overdue) {
-		set(past)
+	if s.limit.due.CompareAndSwap(due, overdue) {
+		c.rouse(s)
 	}
 }
 
@@ -281,29 +197,64 @@ func (c *Conn) cut(l *limit, due int64, set func(time.Time)) {
 // next, unless LimitRead is called before it. Any goroutine may call it.
 func (c *Conn) EndRead() {
 	c.mu.Lock()
-	c.reads.due.Store(overdue)
-	c.setReadDeadline(past)
-	c.mu.Unlock()
-	c.wake()
+	defer c.mu.Unlock()
+	c.reads.limit.due.Store(overdue)
+	c.rouse(&c.reads)
 }
 
 // Interrupt ends every wait on the connection, those to come too, with
 // [os.ErrDeadlineExceeded]. Any goroutine may call it.
 func (c *Conn) Interrupt() {
 	c.mu.Lock()
-	c.interrupted = true
-	c.setReadDeadline(past)
-	c.setWriteDeadline(past)
-	c.mu.Unlock()
-	c.wake()
+	defer c.mu.Unlock()
+	c.interrupted.Store(true)
+	c.rouse(&c.reads)
+	c.rouse(&c.writes)
 }
 
-// ended reports whether a wait that begins now ends at once.
-func (c *Conn) ended(l *limit) bool {
-	if l.due.Load() == overdue {
-		return true
+// rouse has who waits find out that it has to end. It is called with the lock.
+func (c *Conn) rouse(s *side) {
+	switch {
+	case c.conn == nil:
+		s.wake(c, nil)
+	case s == &c.reads:
+		_ = c.conn.SetReadDeadline(past) // it fails where the connection is closed
+	default:
+		_ = c.conn.SetWriteDeadline(past)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.interrupted
+}
+
+// wait waits until there is news of a side, which may turn out to be none. It is
+// for connections with a descriptor.
+func (c *Conn) wait(s *side) error {
+	if err := c.over(s); err != nil {
+		return err
+	}
+	if c.loop == nil {
+		if err := c.Join(nil); err != nil {
+			return err
+		}
+	}
+	c.block(&s.waits)
+	return c.over(s)
+}
+
+// over returns why a wait ends at once, nil where it does not. Who reads asks
+// before it looks, too: a peer that says enough leaves nothing to wait for.
+func (c *Conn) over(s *side) error {
+	switch {
+	case c.fd < 0:
+		return c.opError("wait", net.ErrClosed)
+	case s.limit.due.Load() == overdue || c.interrupted.Load():
+		return os.ErrDeadlineExceeded
+	default:
+		return nil
+	}
+}
+
+func (c *Conn) opError(op string, err error) error {
+	if c.fd < 0 {
+		err = net.ErrClosed // what there is no descriptor for
+	}
+	return &net.OpError{Op: op, Net: "tcp", Addr: c.remote, Err: err}
 }

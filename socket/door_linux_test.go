@@ -9,7 +9,7 @@ import (
 // nobody owns connections that nothing becomes of.
 type nobody struct{}
 
-func (nobody) Start() {}
+func (nobody) Serve() {}
 func (nobody) Tick()  {}
 
 // Who has connected before the end is let in, though nobody has looked; and where
@@ -23,7 +23,7 @@ func TestTheEndOfAccepting(t *testing.T) {
 	other := duplicate(t, plain.(*net.TCPListener))
 	var opened []*Conn
 	l, err := Listen(plain, ListenerOptions{
-		Clock: NewClock(), Open: func(c *Conn) Owner { opened = append(opened, c); return nobody{} },
+		Clock: newClock(t), Open: func(c *Conn) Owner { opened = append(opened, c); return nobody{} },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -48,8 +48,12 @@ func TestTheEndOfAccepting(t *testing.T) {
 	}
 	defer late.Close()
 	var events [8]syscall.EpollEvent
-	if n, err := l.lot.wait(events[:]); n != 0 || err != nil {
+	watched := l.door.loop
+	if n, err := syscall.EpollWait(watched.epfd, events[:], 0); n > 0 && l.door.fd == int(events[0].Fd) {
 		t.Errorf("%d events are heard of a socket that is another's, %v", n, err)
+	}
+	if watched.known[l.door.fd] != nil {
+		t.Error("the loop holds on to what was closed")
 	}
 	if conn, err := other.Accept(); err != nil {
 		t.Error(err)

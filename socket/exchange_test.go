@@ -3,7 +3,6 @@ package socket
 import (
 	"bytes"
 	"io"
-	"net"
 	"testing"
 )
 
@@ -137,65 +136,4 @@ func TestAnExchangeDoesNotAllocate(t *testing.T) {
 		}
 		r.peer.Close()
 	})
-}
-
-// pollerCaughtUp waits until the runtime has heard of all that has come before.
-func pollerCaughtUp(t *testing.T) {
-	t.Helper()
-	r := newRig(t, tcp)
-	_ = r.raw.Read(func(fd uintptr) bool {
-		var p [1]byte
-		n, _, _ := sysRead(fd, p[:])
-		if n == 0 {
-			r.says("x") // the poller tells of it, and of what came before
-		}
-		return n > 0
-	})
-}
-
-// What comes between an owner's look at a connection and the wait for an answer
-// the poller has told before that wait, and does not tell again. The clock looks.
-func TestWhatCameBeforeTheWait(t *testing.T) {
-	tests := []struct {
-		name  string
-		comes func(r *rig)
-		state State
-		want  error
-	}{
-		{"an end", func(r *rig) { r.peer.(*net.TCPConn).CloseWrite() }, Ended, io.EOF},
-		{"bytes", func(r *rig) { r.says("unasked") }, Readable, nil},
-	}
-	for _, tt := range tests {
-		for _, k := range []kind{tcp, accepted} {
-			r := newRig(t, k)
-			runs(t, r.clock)
-			exchange := func() (int, string, error) {
-				var b Buffer
-				defer b.Release()
-				n, err := r.Exchange([]byte("hello"), nil, &b)
-				return n, string(b.Bytes()), err
-			}
-			for range 3 { // the wait has begun before, and so it has after this
-				r.peers.Go(func() { io.ReadFull(r.peer, make([]byte, 5)); io.WriteString(r.peer, "answer") })
-				if n, got, err := exchange(); n != 5 || err != nil || got != "answer" {
-					t.Fatalf("wrote %d, read %q, %v", n, got, err)
-				}
-			}
-			tt.comes(r)
-			eventually(t, tt.name, func() bool { return r.Peek() == tt.state })
-			pollerCaughtUp(t)
-			r.LimitRead(patience / 2)
-			if n, got, err := exchange(); n != 5 || err != tt.want || tt.want == nil && got != "unasked" {
-				t.Errorf("%s: wrote %d, read %q, %v", tt.name, n, got, err)
-			}
-			r.LimitRead(0)
-			if tt.want != nil {
-				continue
-			}
-			r.says("later") // the next wait is a whole one
-			if n, got, err := exchange(); n != 5 || err != nil || got != "later" {
-				t.Errorf("afterwards: wrote %d, read %q, %v", n, got, err)
-			}
-		}
-	}
 }

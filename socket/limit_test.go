@@ -95,7 +95,7 @@ func TestLimitsAreRenewedAndLifted(t *testing.T) {
 func TestWaitsUnderWayEnd(t *testing.T) {
 	waits := map[string]func(r *rig) error{
 		"ReadInto": func(r *rig) error { return r.ReadInto(new(Buffer)) },
-		"Loop":     func(r *rig) error { return r.Loop(listener()) },
+		"Loop":     func(r *rig) error { return r.loop(listener()) },
 		"Exchange": func(r *rig) error {
 			r.peers.Go(func() { io.ReadFull(r.peer, make([]byte, 5)) })
 			_, err := r.Exchange([]byte("hello"), nil, new(Buffer))
@@ -143,7 +143,7 @@ func TestNoLimitIsCutShort(t *testing.T) {
 			}
 			set := r.now + time.Duration(random.Int64N(int64(gap))) // between two looks of the clock
 			r.LimitRead(limit)
-			for r.reads.due.Load() != overdue {
+			for r.reads.limit.due.Load() != overdue {
 				r.now += gap
 				r.clock.sweep(r.now, nil)
 				if late {
@@ -197,13 +197,13 @@ func TestTheClockRacesWithTheOwner(t *testing.T) {
 		})
 		const never = 1e6 * time.Hour // time flies here
 		var b Buffer
-		for i := range 1000 {
+		for i := range 300 {
 			r.LimitRead(1)
-			for due := r.reads.due.Load(); r.clock.spent.Load() < due; {
+			for due := r.reads.limit.due.Load(); r.clock.spent.Load() < due; {
 				runtime.Gosched()
 			}
 			for range i % 50 { // the clock is about to end the wait
-				_ = r.reads.due.Load()
+				_ = r.reads.limit.due.Load()
 			}
 			r.LimitRead(time.Duration(i%2) * never)
 			if err := r.ReadInto(&b); err != nil {
@@ -222,9 +222,9 @@ func TestLiftingLeavesALaterEnd(t *testing.T) {
 		r.mu.Lock()
 		var lifting sync.WaitGroup
 		lifting.Go(func() { r.LimitRead(time.Second) })
-		eventually(t, "the new limit", func() bool { return r.reads.due.Load() != overdue })
-		r.reads.due.Store(overdue) // as EndRead and the clock do
-		r.setReadDeadline(past)
+		eventually(t, "the new limit", func() bool { return r.reads.limit.due.Load() != overdue })
+		r.reads.limit.due.Store(overdue) // as EndRead and the clock do
+		r.rouse(&r.reads)
 		r.mu.Unlock()
 		lifting.Wait()
 		if !r.ended(t) {

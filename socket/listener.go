@@ -9,25 +9,27 @@ import (
 
 // Owner is whom a connection belongs to that a [Listener] has accepted.
 type Owner interface {
-	// Start is called when there is something to read for the first time, and
-	// after each [Conn.Park]. It must not block; the goroutine that it wakes calls
-	// [Conn.Loop], and has the connection for itself.
-	Start()
+	// Serve is called when there is something to read for the first time, and
+	// whenever [Conn.Loop] has parked the connection since. It has the connection
+	// for itself. What may block must not be done before [Conn.Leave].
+	Serve()
 	// Tick is called at each [Tick] by the clock's goroutine, but not while the
 	// connection is parked. It must not block, and may be called once more after
 	// the connection was parked or closed.
 	Tick()
 }
 
-// Listener accepts connections, and looks after those that wait for something
-// to read, so that they need no goroutine until it is there.
+// Listener accepts connections. Those with a descriptor wait in the loops of the
+// clock, so that they need no goroutine until there is something to read.
 type Listener struct {
 	net.Listener
 	options ListenerOptions
-	lot     *lot // nil where the system has none
+	door    *door // nil where connections have goroutines of their own
+	hands   sync.WaitGroup
 
 	mu     sync.Mutex
 	closed bool
+	shut   chan struct{} // closed with it
 }
 
 // ListenerOptions describe a listener.
@@ -53,17 +55,16 @@ func reserved(limit int) int { return min(limit/4, 16<<10) }
 
 // Listen takes l over.
 func Listen(l net.Listener, o ListenerOptions) (*Listener, error) {
-	s := &Listener{Listener: l, options: o}
+	s := &Listener{Listener: l, options: o, shut: make(chan struct{})}
 	var err error
-	s.lot, err = newLot(s)
+	s.door, err = newDoor(s)
 	return s, err
 }
 
-// Serve accepts until [Listener.Close], and looks after what is parked until
-// [Listener.End].
+// Serve accepts until [Listener.Close].
 func (l *Listener) Serve() error {
-	if l.lot != nil {
-		return l.lot.run()
+	if l.door != nil {
+		return l.stand()
 	}
 	for {
 		plain, err := l.Accept()
@@ -81,18 +82,32 @@ func (l *Listener) Serve() error {
 	}
 }
 
+// stand has the door open until Close.
+func (l *Listener) stand() error {
+	l.mu.Lock()
+	var err error
+	if !l.closed {
+		err = l.door.open()
+	}
+	l.mu.Unlock()
+	if err == nil {
+		<-l.shut
+	}
+	return err
+}
+
 func (l *Listener) open(plain net.Conn) {
-	l.mu.Lock() // as in lot.accept
+	l.mu.Lock() // as at the door
 	defer l.mu.Unlock()
 	if l.closed {
 		plain.Close()
 		return
 	}
 	c := newConn(l.options.Clock, l.options.Stall)
-	c.attach(plain)
+	c.conn, c.remote = plain, plain.RemoteAddr()
 	c.owner = l.options.Open(c)
 	l.options.Clock.add(c)
-	c.owner.Start()
+	l.hands.Go(c.owner.Serve)
 }
 
 // Close ends accepting, once it has who is at the door. Nothing is opened after it.
@@ -103,19 +118,16 @@ func (l *Listener) Close() error {
 	if l.closed {
 		return nil
 	}
-	if l.lot != nil {
-		l.lot.close()
+	if l.door != nil {
+		l.door.close()
 	}
 	l.closed = true
+	close(l.shut)
 	return l.Listener.Close()
 }
 
-// End makes Serve return. No connection may be left.
-func (l *Listener) End() {
-	if l.lot != nil {
-		l.lot.end()
-	}
-}
+// End returns when nobody is served any more. No connection may be left.
+func (l *Listener) End() { l.hands.Wait() }
 
 func (l *Listener) isClosed() bool {
 	l.mu.Lock()

@@ -74,7 +74,7 @@ func TestLoop(t *testing.T) {
 				each(t, func(t *testing.T, r *rig) {
 					r.peers.Go(func() { tt.peer(r) })
 					h, heard := hears(next, tt.stop)
-					if err := r.Loop(h); !errors.Is(err, tt.err) {
+					if err := r.loop(h); !errors.Is(err, tt.err) {
 						t.Errorf("ended with %v, want %v", err, tt.err)
 					}
 					equal(t, "heard", heard.Bytes(), []byte(tt.want))
@@ -93,7 +93,7 @@ func TestLoopOverAReset(t *testing.T) {
 		return Wait
 	}}
 	r.says("hello")
-	if err := r.Loop(h); !errors.Is(err, syscall.ECONNRESET) {
+	if err := r.loop(h); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("ended with %v", err)
 	}
 }
@@ -118,7 +118,7 @@ func TestLimitsWithinALoop(t *testing.T) {
 			return Wait
 		}
 		r.says("hello")
-		if err := r.Loop(h); !errors.Is(err, os.ErrDeadlineExceeded) || rounds != 5 {
+		if err := r.loop(h); !errors.Is(err, os.ErrDeadlineExceeded) || rounds != 5 {
 			t.Errorf("ended with %v after %d rounds", err, rounds)
 		}
 	})
@@ -144,13 +144,10 @@ func TestLoopWrites(t *testing.T) {
 			}
 			return Stop
 		}}
-		if err := r.Loop(h); err != nil {
+		if err := r.loop(h); err != nil {
 			t.Error(err)
 		}
 		equal(t, "the peer got", <-got, sent)
-		if r.loop != 0 {
-			t.Error("the short way is open after the loop")
-		}
 	})
 }
 
@@ -177,7 +174,7 @@ func TestLoopLosesNothing(t *testing.T) {
 				return Next(rooms.IntN(int(Stop))) // Wait or More
 			},
 		}
-		if err := r.Loop(h); err != nil {
+		if err := r.loop(h); err != nil {
 			t.Error(err)
 		}
 		equal(t, "heard", heard.Bytes(), sent)
@@ -198,7 +195,7 @@ func TestLoopsTakeTurns(t *testing.T) {
 		defer b.Release()
 		for len(heard) < len(sent) {
 			h, more := hears(Wait, 1)
-			if err := r.Loop(h); err != nil {
+			if err := r.loop(h); err != nil {
 				t.Fatal(err)
 			}
 			heard = append(heard, more.Bytes()...)
@@ -216,7 +213,7 @@ func TestLoopsTakeTurns(t *testing.T) {
 }
 
 func TestALoopDoesNotAllocate(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	test := func(t *testing.T, r *rig) {
 		in, out := make([]byte, 100), make([]byte, 100)
 		h := &handler{}
 		h.ready = func(p []byte) Next {
@@ -226,7 +223,7 @@ func TestALoopDoesNotAllocate(t *testing.T) {
 			}
 			return Wait
 		}
-		r.peers.Go(func() { r.Loop(h) })
+		r.peers.Go(func() { r.loop(h) })
 		answer := make([]byte, 200)
 		if n := testing.AllocsPerRun(100, func() {
 			r.peer.Write(in)
@@ -235,5 +232,8 @@ func TestALoopDoesNotAllocate(t *testing.T) {
 			t.Errorf("%v allocations a round", n)
 		}
 		r.peer.Close()
-	})
+		r.peers.Wait()
+	}
+	t.Run("tcp", func(t *testing.T) { test(t, newRig(t, tcp)) })
+	t.Run("pipe", func(t *testing.T) { test(t, newRig(t, piped)) })
 }

@@ -19,22 +19,19 @@ const (
 func (c *Conn) Peek() State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.state()
-}
-
-func (c *Conn) state() State {
 	switch {
 	case c.closed:
 		return Broken
 	case c.fd >= 0:
 		return sysPeek(uintptr(c.fd))
-	case c.raw == nil:
-		return Silent
-	case c.raw.Control(c.onPeek) != nil:
-		return Broken
 	default:
-		return c.peeking
+		return Silent
 	}
 }
 
-func (c *Conn) peek(fd uintptr) { c.peeking = sysPeek(fd) }
+// Untouched reports whether nothing has come since the last wait for something to
+// read, as far as the loop has heard: it may be a moment behind. It takes no
+// system call. False says nothing. It must not be called while somebody reads.
+func (c *Conn) Untouched() bool {
+	return c.conn == nil && !c.more && c.reads.state.Load() == quiet && c.loop != nil
+}

@@ -3,7 +3,6 @@ package socket
 import (
 	"io"
 	"net"
-	"os"
 	"slices"
 	"syscall"
 	"testing"
@@ -14,10 +13,8 @@ import (
 func (r *rig) awaitState(t *testing.T, state int) {
 	t.Helper()
 	eventually(t, "the state of TCP", func() (is bool) {
-		r.raw.Control(func(fd uintptr) {
-			info, err := syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_INFO)
-			is = err == nil && info&0xff == state // the state is the first byte
-		})
+		info, err := syscall.GetsockoptInt(r.fd, syscall.IPPROTO_TCP, syscall.TCP_INFO)
+		is = err == nil && info&0xff == state // the state is the first byte
 		return is
 	})
 }
@@ -27,32 +24,20 @@ const (
 	tcpCloseWait = 8
 )
 
-// pollerTells has the poller tell of everything that has happened so far.
-func pollerTells(t *testing.T) {
-	r := newRig(t, tcp)
-	for range 10 {
-		r.says("x")
-		if err := r.ReadInto(new(Buffer)); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// What is there before the loop begins, the poller may have told before.
+// What is there before the loop begins is not awaited.
 func TestLoopReadsWhatIsThere(t *testing.T) {
 	r := newRig(t, tcp)
 	io.WriteString(r.peer, "hello")
 	eventually(t, "the bytes", func() bool { return r.Peek() == Readable })
-	pollerTells(t)
 	h, heard := hears(Wait, 5)
-	if err := r.Loop(h); err != nil {
+	if err := r.loop(h); err != nil {
 		t.Error(err)
 	}
 	equal(t, "heard", heard.Bytes(), []byte("hello"))
 }
 
 // The end may come together with the last bytes. Who said that more is to come
-// hears of it; who did not is woken by the limit at the latest.
+// hears of it, and so does who did not.
 func TestBytesAndTheEndAtOnce(t *testing.T) {
 	tests := []struct {
 		next Next
@@ -63,7 +48,7 @@ func TestBytesAndTheEndAtOnce(t *testing.T) {
 		{More, 1 << 10, []error{io.EOF}}, // all of the room
 		{More, 1<<10 + 1, []error{io.EOF}},
 		{Wait, 1 << 10, []error{io.EOF}},
-		{Wait, 5, []error{io.EOF, os.ErrDeadlineExceeded}},
+		{Wait, 5, []error{io.EOF}},
 	}
 	for _, tt := range tests {
 		r := newRig(t, tcp)
@@ -71,13 +56,8 @@ func TestBytesAndTheEndAtOnce(t *testing.T) {
 		r.peer.Write(sent)
 		r.peer.Close()
 		r.awaitState(t, tcpCloseWait)
-		pollerTells(t)
-		if len(tt.want) > 1 {
-			runs(t, r.clock)
-			r.LimitRead(1)
-		}
 		h, heard := hears(tt.next, tt.size+1)
-		if err := r.Loop(h); !isAny(err, tt.want) {
+		if err := r.loop(h); !isAny(err, tt.want) {
 			t.Errorf("%v of %d bytes: ended with %v, want %v", tt.next, tt.size, err, tt.want)
 		}
 		equal(t, "heard", heard.Bytes(), sent)
@@ -88,6 +68,7 @@ func TestBytesAndTheEndAtOnce(t *testing.T) {
 // give its memory back.
 func TestLoopWaitsWithoutRoom(t *testing.T) {
 	r := newRig(t, tcp)
+	r.Join(nil)
 	var did []string
 	h := &handler{
 		room: func() []byte {
@@ -98,20 +79,20 @@ func TestLoopWaitsWithoutRoom(t *testing.T) {
 			if string(p) == "world" {
 				return Stop
 			}
-			if did = append(did, string(p)); len(did) == 3 { // the loop is about to wait
+			if did = append(did, string(p)); len(did) == 1 { // the loop is about to wait
 				r.says("hello")
 			}
-			if len(did) == 7 {
+			if len(did) == 5 {
 				r.says("world")
 			}
 			return Wait
 		},
 	}
-	if err := r.Loop(h); err != nil {
+	if err := r.loop(h); err != nil {
 		t.Fatal(err)
 	}
-	// It looks once at the beginning, and again after a read without room left.
-	want := []string{"", "room", "", "room", "hello", "room", "", "room"}
+	// It looks again after a read without room left.
+	want := []string{"", "room", "hello", "room", "", "room"}
 	if !slices.Equal(did, want) {
 		t.Errorf("did %q, want %q", did, want)
 	}
@@ -135,7 +116,6 @@ func TestAPeerThatAnswersFirst(t *testing.T) {
 			io.WriteString(r.peer, "busy")
 			tt.then(r.peer.(*net.TCPConn))
 			eventually(t, "the answer", func() bool { return r.Peek() == Readable })
-			pollerTells(t)
 			var b Buffer
 			defer b.Release()
 			n, err := r.Exchange([]byte("head"), []byte("body"), &b)
@@ -153,7 +133,6 @@ func TestWaitingHoldsNoMemory(t *testing.T) {
 	waits := map[string]func(r *rig, b *Buffer) error{
 		"ReadInto": func(r *rig, b *Buffer) error { return r.ReadInto(b) },
 		"Exchange": func(r *rig, b *Buffer) error { _, err := r.Exchange([]byte("hello"), nil, b); return err },
-		"again":    func(r *rig, b *Buffer) error { r.met = true; _, err := r.Exchange([]byte("hello"), nil, b); return err },
 	}
 	for name, wait := range waits {
 		for _, held := range []string{"", "held"} {
@@ -162,24 +141,19 @@ func TestWaitingHoldsNoMemory(t *testing.T) {
 				var b Buffer
 				put(&b, []byte(held))
 				b.Skip(len(held))
-				if put(&b, []byte(held)); name == "again" && held == "" {
-					b.Release()
-				}
-				step, waited := r.onRead, 0
-				r.onRead = func(fd uintptr) bool {
-					done := step(fd)
-					if !done {
-						if waited++; waited == 1 {
-							r.says("answer")
-						}
-						if holds := b.memory != nil; holds != (held != "") {
-							t.Errorf("it waits with memory: %v", holds)
-						}
+				put(&b, []byte(held))
+				waits := func() bool { return r.reads.state.Load() == waited }
+				r.peers.Go(func() {
+					eventually(t, "a wait", waits)
+					if holds := b.memory != nil; holds != (held != "") {
+						t.Errorf("it waits with memory: %v", holds)
 					}
-					return done
-				}
-				if err := wait(r, &b); err != nil || waited == 0 {
-					t.Errorf("waited %d times, then %v", waited, err)
+					r.reads.wake(r.Conn, nil) // for nothing
+					eventually(t, "another wait", waits)
+					io.WriteString(r.peer, "answer")
+				})
+				if err := wait(r, &b); err != nil {
+					t.Error(err)
 				}
 				equal(t, "the buffer has", b.Bytes(), []byte(held+"answer"))
 				b.Release()

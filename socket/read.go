@@ -1,12 +1,6 @@
 package socket
 
-import (
-	"errors"
-	"io"
-	"net"
-	"os"
-	"time"
-)
+import "io"
 
 // Next is what a [Handler] wants.
 type Next uint8
@@ -32,74 +26,49 @@ type Handler interface {
 }
 
 // Loop reads, and waits, until the handler says Stop or there is nothing more:
-// then the error is [io.EOF]. Within the handler [Conn.Write] takes the short
-// way, and Conn can't be read from.
-//
-// One wait of the poller lasts as long as the loop. To begin a new one forgets
-// what the poller knows, so that it must begin with a read that mostly finds
-// nothing; within one, a read is made only when there is something.
-func (c *Conn) Loop(h Handler) error {
-	if c.raw == nil && c.fd < 0 {
-		return c.loopPlain(h)
+// then the error is [io.EOF]. While the handler says Wait, a connection that a
+// [Listener] has accepted may be parked, which needs no goroutine: then the caller
+// must not touch it any more, and its owner will serve it.
+func (c *Conn) Loop(h Handler) (parked bool, err error) {
+	if c.conn != nil {
+		return false, c.loopPlain(h)
 	}
-	defer func() { c.loop = 0 }()
-	l := looping{c: c, h: h}
-	if c.raw == nil {
-		// Perhaps one request is all there is.
-		if c.ended(&c.reads) {
-			return os.ErrDeadlineExceeded
-		}
-		if l.step(uintptr(c.fd)) {
-			return l.err
-		}
-		if c.promote(); c.raw == nil {
-			return net.ErrClosed
-		}
+	if err := c.over(&c.reads); err != nil {
+		return false, err
 	}
-	if err := c.raw.Read(l.step); err != nil {
-		return err
-	}
-	return l.err
-}
-
-// looping is a Loop under way.
-type looping struct {
-	c     *Conn
-	h     Handler
-	begun bool
-	err   error
-}
-
-// step reads what is there, and reports whether the loop is over.
-func (l *looping) step(fd uintptr) (done bool) {
-	l.c.loop = fd + 1
-	if !l.begun {
-		l.begun = true
-		if l.h.Ready(0) == Stop {
-			return true
+	for next := h.Ready(0); next != Stop; {
+		if !c.more {
+			if parked, err = c.await(next); parked || err != nil {
+				return parked, err
+			}
 		}
-	}
-	for {
-		room := l.h.Room()
+		room := h.Room()
 		if len(room) == 0 {
-			l.err = io.ErrShortBuffer // to read nothing would not end
-			return true
+			return false, io.ErrShortBuffer // to read nothing would not end
 		}
-		n, again, err := sysRead(fd, room)
+		n, err := c.read(room)
 		if err != nil {
-			l.err = l.c.readError(err)
-			return true
+			return false, err
 		}
-		next := l.h.Ready(n)
-		if next == Stop {
-			return true
-		}
-		// A read that did not fill its memory has left nothing; what comes
-		// later the poller tells.
-		if again || next == Wait && n < len(room) {
-			return false
-		}
+		next = h.Ready(n)
 	}
+	return false, nil
+}
+
+// await waits for something to read, or parks the connection.
+func (c *Conn) await(next Next) (parked bool, err error) {
+	t := c.task
+	if next != Wait || t == nil || !t.home() {
+		return false, c.wait(&c.reads)
+	}
+	if err = c.over(&c.reads); err != nil {
+		return false, err // the news of it may have been taken by another wait
+	}
+	if c.task = nil; c.reads.await(left) {
+		return true, nil
+	}
+	c.task = t
+	return false, c.over(&c.reads)
 }
 
 func (c *Conn) loopPlain(h Handler) error {
@@ -118,150 +87,64 @@ func (c *Conn) loopPlain(h Handler) error {
 	}
 }
 
-// reading is what a wait of ReadInto and Exchange is about.
-type reading struct {
-	head, body []byte // to be written first
-	written    int
-	write      bool
-	blind      bool // nothing was read before the wait
-	into       *Buffer
-	err        error
+// read reads what is there, which may be nothing. A read that did not fill its
+// memory has left nothing: what comes later is an event. Only an end may have come
+// together with what was read.
+func (c *Conn) read(room []byte) (n int, err error) {
+	n, again, err := sysRead(uintptr(c.fd), room)
+	c.more = n == len(room) || !again && c.ended.Load()
+	if err == nil || err == io.EOF {
+		return n, err
+	}
+	return n, c.opError("read", err)
 }
 
 // ReadInto waits for something to read, and puts it behind what is in the
 // buffer, which must have room. While it waits, an empty buffer holds no memory.
 // At the end the error is [io.EOF].
 func (c *Conn) ReadInto(b *Buffer) error {
-	if c.promote(); c.raw == nil {
+	if c.conn != nil {
 		return c.readPlain(b)
 	}
-	c.reading = reading{into: b}
-	return c.awaitRead()
+	if err := c.over(&c.reads); err != nil {
+		return err
+	}
+	for {
+		if !c.more {
+			if b.Len() == 0 {
+				b.Release()
+			}
+			if err := c.wait(&c.reads); err != nil {
+				return err
+			}
+		}
+		n, err := c.read(b.Room())
+		b.Filled(n)
+		if n > 0 || err != nil {
+			return err
+		}
+	}
 }
 
 // Exchange writes head and body, and waits for what comes back as ReadInto
 // does. It returns how much it has written, also with an error.
 func (c *Conn) Exchange(head, body []byte, b *Buffer) (written int, err error) {
-	if c.promote(); c.raw == nil {
-		if written, err = c.WriteBoth(head, body); err != nil {
-			return written, err
+	if c.conn == nil {
+		if err = c.over(&c.reads); err != nil {
+			return 0, err // before anything is lost on it
 		}
-		return written, c.readPlain(b)
 	}
-	// The write is made within the wait for the answer, for the reason that Loop
-	// gives: a wait that has begun already needs no first read.
-	c.reading = reading{head: head, body: body, write: true, into: b}
-	err = c.awaitRead()
-	if written = c.reading.written; err != nil || !c.reading.write {
-		return written, err
-	}
-	if written < len(head) {
-		head = head[written:]
-	} else {
-		head, body = nil, body[written-len(head):]
-	}
-	n, err := c.WriteBoth(head, body)
-	if written += n; err != nil {
+	if written, err = c.WriteBoth(head, body); err != nil {
 		return written, err
 	}
 	return written, c.ReadInto(b)
 }
 
-func (c *Conn) awaitRead() error {
-	err := c.raw.Read(c.onRead)
-	if c.reading.blind && !c.blind.Swap(false) && c.lull() && errors.Is(err, os.ErrDeadlineExceeded) {
-		err = c.raw.Read(c.onRead)
-	}
-	if c.reading.err != nil {
-		err = c.reading.err
-	}
-	c.reading = reading{written: c.reading.written, write: c.reading.write}
-	return err
-}
-
-// look ends a wait that has begun without a read, if there is something to read.
-// Once is enough: what comes later the poller tells.
-func (c *Conn) look() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.blind.Swap(false) && c.state() != Silent {
-		c.roused = true
-		c.setReadDeadline(past)
-	}
-}
-
-// lull undoes what look has done, and reports whether there was anything and the
-// wait is to go on.
-func (c *Conn) lull() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	was := c.roused
-	c.roused = false
-	if c.interrupted || c.reads.due.Load() == overdue {
-		return false
-	}
-	if was {
-		c.setReadDeadline(time.Time{})
-	}
-	return was
-}
-
-func (c *Conn) read(fd uintptr) (done bool) {
-	r := &c.reading
-	if r.write {
-		n, _, err := sysWriteBoth(fd, r.head, r.body)
-		r.written = n
-		if err != nil {
-			r.err, r.write = c.opError("write", err), false
-			return true
-		}
-		if n < len(r.head)+len(r.body) {
-			return true // the rest has to wait
-		}
-		r.write = false
-		if c.met {
-			r.blind = true
-			c.blind.Store(true)
-			return false
-		}
-		// Who speaks first may have done so before the wait began, which has
-		// forgotten it. Before a connection is used again, its owner looks, and
-		// for what comes between the two the clock does.
-	}
-	c.met = true
-	n, again, err := sysRead(fd, r.into.Room())
-	if again {
-		if r.into.Len() == 0 {
-			r.into.Release()
-		}
-		return false
-	}
-	r.into.Filled(n)
-	if err != nil {
-		r.err = c.readError(err)
-	}
-	return true
-}
-
 func (c *Conn) readPlain(b *Buffer) error {
-	if c.conn == nil {
-		return net.ErrClosed
-	}
 	n, err := c.conn.Read(b.Room())
 	b.Filled(n)
 	if n > 0 {
 		return nil
 	}
 	return err
-}
-
-func (c *Conn) readError(err error) error {
-	if err == io.EOF {
-		return err
-	}
-	return c.opError("read", err)
-}
-
-func (c *Conn) opError(op string, err error) error {
-	return &net.OpError{Op: op, Net: "tcp", Addr: c.remote, Err: err}
 }

@@ -2,7 +2,6 @@ package socket
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -24,22 +23,25 @@ const stall = 3 * Tick
 // rig is a connection, its peer, and a clock that the test moves.
 type rig struct {
 	*Conn
-	peer  net.Conn
-	clock *Clock
-	now   time.Duration
-	peers sync.WaitGroup // what the peer does
+	peer   net.Conn
+	clock  *Clock
+	now    time.Duration
+	peers  sync.WaitGroup // what the peer does
+	owner  *owner         // where it was accepted
+	parked bool
 }
 
 func newRig(t *testing.T, k kind) *rig {
-	r := &rig{clock: NewClock()}
+	r := &rig{clock: newClock(t)}
 	r.Conn, r.peer = k(t, r.clock)
+	r.owner, _ = r.Conn.owner.(*owner)
 	// Where nothing comes, the test fails and does not hang.
 	hung := time.AfterFunc(patience, func() { r.Interrupt(); r.peer.SetDeadline(past) })
 	t.Cleanup(func() {
 		if !hung.Stop() {
 			t.Error("something did not come")
 		}
-		r.Close()
+		r.leave()
 		r.peer.Close()
 		r.peers.Wait()
 	})
@@ -71,10 +73,11 @@ type kind func(*testing.T, *Clock) (*Conn, net.Conn)
 // piped is without a descriptor.
 func piped(_ *testing.T, c *Clock) (*Conn, net.Conn) {
 	ours, theirs := net.Pipe()
-	return New(ours, c, stall), theirs
+	conn, _ := New(ours, c, stall)
+	return conn, theirs
 }
 
-// tcp has one of the runtime's.
+// tcp is one that we have opened.
 func tcp(t *testing.T, c *Clock) (*Conn, net.Conn) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -89,24 +92,32 @@ func tcp(t *testing.T, c *Clock) (*Conn, net.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return New(ours, c, stall), theirs
+	conn, err := New(ours, c, stall)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn, theirs
 }
 
-// accepted has one of our own, where there is such a thing.
+// accepted is the connection of a client. Its task is away, so that the goroutine of
+// the test may use it.
 func accepted(t *testing.T, c *Clock) (*Conn, net.Conn) {
 	l := listen(t, c)
 	theirs := l.dial(t)
-	owner := <-l.opened
-	eventually(t, "the connection to be parked", func() bool { return owner.unpark() || !owner.Parks() })
-	return owner.Conn, theirs
+	o := <-l.opened
+	o.EndRead()
+	<-o.started
+	o.do(func() bool { o.Share(); return false })
+	o.LimitRead(0)
+	return o.Conn, theirs
 }
 
 // narrow makes a kind that has little room for what is under way.
 func narrow(k kind) kind {
 	return func(t *testing.T, c *Clock) (*Conn, net.Conn) {
 		ours, theirs := k(t, c)
-		if ours.conn != nil {
-			ours.conn.(*net.TCPConn).SetWriteBuffer(64 << 10)
+		if tcp, ok := ours.conn.(*net.TCPConn); ok {
+			tcp.SetWriteBuffer(64 << 10)
 		} else {
 			syscall.SetsockoptInt(ours.fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, 64<<10)
 		}
@@ -165,12 +176,30 @@ func equal(t *testing.T, what string, got, want []byte) {
 	}
 }
 
-// runs has the clock run as long as the test.
+// newClock returns a clock that the test moves, while its loops run by themselves.
+func newClock(t *testing.T) *Clock {
+	c := NewClock()
+	t.Cleanup(c.runLoops())
+	return c
+}
+
+// runs has the time of the clock pass by itself, as long as the test.
 func runs(t *testing.T, c *Clock) {
-	ctx, stop := context.WithCancel(context.Background())
+	stop := make(chan struct{})
 	var running sync.WaitGroup
-	running.Go(func() { c.Run(ctx) })
-	t.Cleanup(func() { stop(); running.Wait() })
+	running.Go(func() {
+		ticker := time.NewTicker(Tick)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				c.sweep(time.Since(c.began), nil)
+			case <-stop:
+				return
+			}
+		}
+	})
+	t.Cleanup(func() { close(stop); running.Wait() })
 }
 
 // skipUnderRace skips a test of allocations where pools lose things on purpose.

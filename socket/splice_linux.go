@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"runtime"
 	"sync"
@@ -48,7 +47,7 @@ func (p *pipe) close() {
 }
 
 // CanSplice reports whether [Splice] can do anything with the connection.
-func (c *Conn) CanSplice() bool { return c.raw != nil || c.fd >= 0 }
+func (c *Conn) CanSplice() bool { return c.fd >= 0 }
 
 // Splice moves n bytes from one connection to another without a copy. It
 // returns how many it has moved, with the error of the side that failed:
@@ -80,53 +79,45 @@ func Splice(to, from *Conn, n int64) (moved int64, readErr, writeErr error) {
 
 // fill waits for something to read, and takes up to n bytes of it.
 func (p *pipe) fill(from *Conn, n int64) (k int, err error) {
-	if from.promote(); from.raw == nil {
-		return 0, net.ErrClosed
+	for {
+		k, again, err := sysSplice(from.fd, p.w, int(min(n, pipeSize)))
+		switch {
+		case err != nil:
+			return 0, from.opError("splice", err)
+		case again:
+			if err := from.wait(&from.reads); err != nil {
+				return 0, err
+			}
+		case k == 0:
+			return 0, io.EOF
+		default:
+			from.more = true // there is no saying whether that was all
+			return k, nil
+		}
 	}
-	failed := from.raw.Read(func(fd uintptr) bool {
-		var again bool
-		k, again, err = sysSplice(int(fd), p.w, int(min(n, pipeSize)))
-		return !again
-	})
-	switch {
-	case err != nil:
-		return 0, from.opError("splice", err)
-	case failed != nil:
-		return 0, failed
-	case k == 0:
-		return 0, io.EOF
-	}
-	return k, nil
 }
 
 // drain writes all that is in the pipe, k bytes.
 func (p *pipe) drain(to *Conn, k int) error {
-	var err error
-	step := func(fd uintptr) bool {
-		for k > 0 {
-			n, again, e := sysSplice(p.r, int(fd), k)
-			if again {
-				return false
-			}
-			if err = e; e != nil {
-				return true
-			}
+	defer to.limitWrite(0)
+	to.limitWrite(to.stall)
+	for k > 0 {
+		n, again, err := sysSplice(p.r, to.fd, k)
+		if err != nil {
+			return to.opError("splice", err)
+		}
+		if again {
+			err = to.wait(&to.writes)
+		}
+		if err != nil {
+			return err
+		}
+		if n > 0 {
 			k -= n
-			to.progressed()
+			to.limitWrite(to.stall)
 		}
-		return true
 	}
-	if to.loop == 0 || !step(to.loop-1) {
-		if to.promote(); to.raw == nil {
-			return net.ErrClosed
-		}
-		to.limitWrite(to.stall)
-		if failed := to.raw.Write(step); failed != nil {
-			err = failed
-		}
-		to.limitWrite(0)
-	}
-	return err
+	return nil
 }
 
 func sysSplice(from, to, n int) (k int, again bool, err error) {

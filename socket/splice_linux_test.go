@@ -40,7 +40,7 @@ func TestSpliceWithinALoop(t *testing.T) {
 	to.says("go")
 	from.peers.Go(func() { from.peer.Write(sent) })
 	to.peers.Go(func() { equal(t, "the peer got", to.received(t, len(sent)), sent) })
-	err := to.Loop(&handler{ready: func(p []byte) Next {
+	err := to.loop(&handler{ready: func(p []byte) Next {
 		if len(p) == 0 {
 			return Wait
 		}
@@ -109,6 +109,41 @@ func TestSplicesThatFail(t *testing.T) {
 	}
 }
 
+func matches(err error, want []error) bool {
+	return err == nil && want == nil || isAny(err, want)
+}
+
+// A splice that goes on slowly is not cut.
+func TestASlowSpliceIsNotCut(t *testing.T) {
+	to, from := newRig(t, narrow(tcp)), newRig(t, tcp)
+	sent := pattern(16 << 20)
+	from.peers.Go(func() { from.peer.Write(sent) })
+	var splicing sync.WaitGroup
+	splicing.Go(func() {
+		n, readErr, writeErr := Splice(to.Conn, from.Conn, int64(len(sent)))
+		if err := errors.Join(readErr, writeErr); n != int64(len(sent)) || err != nil {
+			t.Errorf("moved %d, %v", n, err)
+		}
+	})
+	eventually(t, "a limit of the write", func() bool { return to.writes.limit.due.Load() > 0 })
+	var got []byte
+	p := make([]byte, 4<<10)
+	for range 10 {
+		to.pass(stall)
+		renewed := to.clock.spent.Load() + int64(stall+Tick)
+		for to.writes.limit.due.Load() != renewed {
+			n, err := to.peer.Read(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, p[:n]...)
+		}
+	}
+	got = append(got, to.received(t, len(sent)-len(got))...)
+	splicing.Wait()
+	equal(t, "the peer got", got, sent)
+}
+
 // Without a pipe nobody has failed, and nothing is lost.
 func TestWithoutAPipe(t *testing.T) {
 	to, from := newRig(t, tcp), newRig(t, tcp)
@@ -145,39 +180,4 @@ func noDescriptors(t *testing.T) (restore func()) {
 			t.Fatal(err)
 		}
 	}
-}
-
-func matches(err error, want []error) bool {
-	return err == nil && want == nil || isAny(err, want)
-}
-
-// A splice that goes on slowly is not cut.
-func TestASlowSpliceIsNotCut(t *testing.T) {
-	to, from := newRig(t, narrow(tcp)), newRig(t, tcp)
-	sent := pattern(16 << 20)
-	from.peers.Go(func() { from.peer.Write(sent) })
-	var splicing sync.WaitGroup
-	splicing.Go(func() {
-		n, readErr, writeErr := Splice(to.Conn, from.Conn, int64(len(sent)))
-		if err := errors.Join(readErr, writeErr); n != int64(len(sent)) || err != nil {
-			t.Errorf("moved %d, %v", n, err)
-		}
-	})
-	eventually(t, "a limit of the write", func() bool { return to.writes.due.Load() > 0 })
-	var got []byte
-	p := make([]byte, 4<<10)
-	for range 10 {
-		to.pass(stall)
-		renewed := to.clock.spent.Load() + int64(stall+Tick)
-		for to.writes.due.Load() != renewed {
-			n, err := to.peer.Read(p)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got = append(got, p[:n]...)
-		}
-	}
-	got = append(got, to.received(t, len(sent)-len(got))...)
-	splicing.Wait()
-	equal(t, "the peer got", got, sent)
 }

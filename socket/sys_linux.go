@@ -17,20 +17,6 @@ import (
 // scheduler need not hear of them, which is what the plain ones of package
 // syscall spend their time on.
 
-// rawConn returns the way to the descriptor, nil where there is none or the
-// bytes on it are not those of the connection, as with TLS.
-func rawConn(c net.Conn) syscall.RawConn {
-	tcp, ok := c.(*net.TCPConn)
-	if !ok {
-		return nil
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return nil
-	}
-	return raw
-}
-
 // sysRead reads what is there. again means that nothing is; the end is io.EOF.
 func sysRead(fd uintptr, p []byte) (n int, again bool, err error) {
 	for {
@@ -164,7 +150,29 @@ func sysLowest(fd int) int {
 	return int(n)
 }
 
-const epollMod = syscall.EPOLL_CTL_MOD
+// sysDuplicate returns another descriptor of the same.
+func sysDuplicate(fd int) (int, error) {
+	n, _, errno := syscall.RawSyscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_DUPFD_CLOEXEC, 0)
+	if errno != 0 {
+		return -1, os.NewSyscallError("fcntl", errno)
+	}
+	return int(n), nil
+}
+
+// sysBell returns a descriptor of an event, -1 where there is none left.
+func sysBell() int {
+	n, _, errno := syscall.RawSyscall(syscall.SYS_EVENTFD2, 0, syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
+	if errno != 0 {
+		return -1
+	}
+	return int(n)
+}
+
+// sysRing makes the event happen.
+func sysRing(fd int) {
+	one := uint64(1)
+	_, _, _ = syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&one)), 8)
+}
 
 func sysPeek(fd uintptr) State {
 	var p [1]byte

@@ -4,14 +4,10 @@ package socket
 
 import (
 	"errors"
-	"net"
-	"syscall"
 	"time"
 )
 
 // Elsewhere the plain way is good enough.
-
-func rawConn(net.Conn) syscall.RawConn { return nil }
 
 func sysRead(uintptr, []byte) (n int, again bool, err error) { return 0, false, errors.ErrUnsupported }
 
@@ -30,7 +26,5 @@ func sysKeepAlive(int, time.Duration) error { return nil }
 // Descriptors returns how many descriptors this process may have, 0 where that is
 // not known.
 func Descriptors() int { return 0 }
-
-const epollMod, parkEvents = 0, 0
 
 func sysPeek(uintptr) State { return Silent }

@@ -1,14 +1,5 @@
 package socket
 
-import "net"
-
-// writing is what a wait of WriteBoth is about.
-type writing struct {
-	head, body []byte
-	written    int
-	err        error
-}
-
 // Write is part of [io.Writer].
 func (c *Conn) Write(p []byte) (int, error) { return c.WriteBoth(p, nil) }
 
@@ -16,81 +7,61 @@ func (c *Conn) Write(p []byte) (int, error) { return c.WriteBoth(p, nil) }
 // how much it has written. Where no byte is taken for as long as the connection
 // allows, the error is [os.ErrDeadlineExceeded].
 func (c *Conn) WriteBoth(head, body []byte) (written int, err error) {
-	w := &c.writing
-	*w = writing{head: head, body: body}
-	if c.loop == 0 || !c.write(c.loop-1) {
-		err = c.await()
+	if c.conn != nil {
+		return c.writePlain(head, body)
 	}
-	if w.err != nil {
-		err = w.err
+	if err := c.over(&c.writes); err != nil {
+		return 0, err
 	}
-	written = w.written
-	*w = writing{}
-	return written, err
+	n, again, err := sysWriteBoth(uintptr(c.fd), head, body)
+	if err != nil {
+		return n, c.opError("write", err)
+	}
+	if !again {
+		return n, nil
+	}
+	return c.writeOn(head, body, n)
 }
 
-// await writes what is left.
-func (c *Conn) await() error {
-	c.promote()
-	if c.raw == nil {
-		return c.writePlain(c.writing.head, c.writing.body)
-	}
+// writeOn writes what is left behind the first bytes, which were taken.
+func (c *Conn) writeOn(head, body []byte, written int) (int, error) {
 	defer c.limitWrite(0)
-	c.limitWrite(c.stall)
-	return c.raw.Write(c.write)
-}
-
-// write takes one step, or as many as it can without waiting.
-func (c *Conn) write(fd uintptr) (done bool) {
-	w := &c.writing
-	for {
-		n, again, err := sysWriteBoth(fd, w.head, w.body)
-		w.written += n
-		if err != nil {
-			w.err = c.opError("write", err)
-			return true
-		}
-		if n >= len(w.head) {
-			w.head, w.body = nil, w.body[n-len(w.head):]
+	for n := written; ; {
+		if n >= len(head) {
+			head, body = body[n-len(head):], nil
 		} else {
-			w.head = w.head[n:]
+			head = head[n:]
 		}
-		if n > 0 {
-			c.progressed()
+		if len(head) == 0 {
+			return written, nil
 		}
-		switch {
-		case len(w.head)+len(w.body) == 0:
-			return true
-		case again:
-			return false
-		}
-	}
-}
-
-// progressed gives a write that has begun to wait its whole time again, even if
-// that was just over.
-func (c *Conn) progressed() {
-	if c.writes.due.Load() != 0 {
 		c.limitWrite(c.stall)
+		var err error
+		for n = 0; n == 0; {
+			if err := c.wait(&c.writes); err != nil {
+				return written, err
+			}
+			if n, _, err = sysWriteBoth(uintptr(c.fd), head, body); err != nil {
+				return written, c.opError("write", err)
+			}
+		}
+		written += n
 	}
 }
 
-func (c *Conn) writePlain(head, body []byte) error {
-	if c.conn == nil {
-		return net.ErrClosed
-	}
+func (c *Conn) writePlain(head, body []byte) (written int, err error) {
 	const piece = 16 << 10 // that is progress
 	defer c.limitWrite(0)
 	for _, p := range [...][]byte{head, body} {
 		for len(p) > 0 {
 			c.limitWrite(c.stall)
 			n, err := c.conn.Write(p[:min(len(p), piece)])
-			c.writing.written += n
+			written += n
 			if err != nil {
-				return err
+				return written, err
 			}
 			p = p[n:]
 		}
 	}
-	return nil
+	return written, nil
 }

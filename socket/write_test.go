@@ -61,7 +61,7 @@ func (r *rig) send(t *testing.T, what []byte) *sending {
 		s.n, s.err = r.Write(what)
 		s.over.Store(true)
 	})
-	eventually(t, "a limit of the write", func() bool { return r.writes.due.Load() > 0 })
+	eventually(t, "a limit of the write", func() bool { return r.writes.limit.due.Load() > 0 })
 	return s
 }
 
@@ -79,7 +79,7 @@ func TestASlowWriteIsNotCut(t *testing.T) {
 				r.pass(stall)
 				// What is taken then gives the write its whole time again.
 				renewed := r.clock.spent.Load() + int64(stall+Tick)
-				for r.writes.due.Load() != renewed {
+				for r.writes.limit.due.Load() != renewed {
 					n, err := r.peer.Read(p)
 					if err != nil {
 						t.Fatalf("after %v: %v", r.now, err)
@@ -93,7 +93,7 @@ func TestASlowWriteIsNotCut(t *testing.T) {
 				t.Errorf("wrote %d of %d, %v", sending.n, len(sent), sending.err)
 			}
 			equal(t, "the peer got", got, sent)
-			if r.writes.due.Load() != 0 {
+			if r.writes.limit.due.Load() != 0 {
 				t.Error("the limit stands after the write")
 			}
 		})
@@ -110,9 +110,9 @@ func TestAWriteThatStallsIsCut(t *testing.T) {
 			sending := r.send(t, sent)
 			got := r.received(t, 1000)
 			eventually(t, "the end of the write", func() bool {
-				if due := r.writes.due.Load(); due > 0 { // else it was cut, or goes on at the last moment
+				if due := r.writes.limit.due.Load(); due > 0 { // else it was cut, or goes on at the last moment
 					r.pass(Tick)
-					if now := r.clock.spent.Load(); r.writes.due.Load() == overdue && now < due {
+					if now := r.clock.spent.Load(); r.writes.limit.due.Load() == overdue && now < due {
 						t.Errorf("cut at %d, and due at %d", now, due)
 					}
 				}
@@ -138,6 +138,9 @@ func TestAWriteThatStallsIsCut(t *testing.T) {
 func TestBothWaysAtOnce(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		runs(t, r.clock)
+		if r.owner == nil {
+			r.Join(nil) // before two need it
+		}
 		r.Share()
 		sent := pattern(4 << 20)
 		r.peers.Go(func() {

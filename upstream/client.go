@@ -75,24 +75,26 @@ func (all *store) sweep(now time.Duration) {
 	})
 }
 
-// Idle returns the unused connection to address that was used last, nil where
-// there is none. The connection is then the caller's. With sure, none comes that
-// the backend might be about to close.
-func (c *Client) Idle(address string, sure bool) *Conn {
+// Idle returns the unused connection to address that was used last, preferably one
+// of that home ([socket.Conn.Home]), nil where there is none. The connection is
+// then the caller's, who has to Join it. With sure, none comes that the backend
+// might be about to close.
+func (c *Client) Idle(address string, sure bool, home int) *Conn {
 	s, ok := c.shelfs.Load(address)
 	if !ok {
 		return nil
 	}
-	conn := s.(*shelf).take(c.Clock.Now(), sure)
+	conn := s.(*shelf).take(c.Clock.Now(), sure, home)
 	if conn != nil {
 		conn.SetStall(c.Stall) // it may be of a client with another one
 	}
 	return conn
 }
 
-// Dial makes a new connection to address, which is the caller's. An error is of
-// type [*Error]. ctx ends only the attempt to connect. Where there are as many as
-// there may be, the one that has been unused for longest makes room.
+// Dial makes a new connection to address, which is the caller's, who has to Join
+// it. An error is of type [*Error]. ctx ends only the attempt to connect. Where
+// there are as many as there may be, the one that has been unused for longest makes
+// room.
 func (c *Client) Dial(ctx context.Context, address string) (*Conn, error) {
 	shelf := c.shelf(address) // one that is left meanwhile takes nothing back
 	// Who must be sure of a connection may have left unused ones where they are.
@@ -100,7 +102,11 @@ func (c *Client) Dial(ctx context.Context, address string) (*Conn, error) {
 		shelf.open.Add(-1)
 		return nil, &Error{Fault: Limited, Err: ErrMaxConnections}
 	}
+	conn := &Conn{shelf: shelf}
 	plain, err := c.dialer.DialContext(ctx, "tcp", address)
+	if err == nil {
+		conn.Conn, err = socket.New(plain, c.Clock, c.Stall)
+	}
 	if err != nil {
 		shelf.open.Add(-1)
 	}
@@ -114,8 +120,6 @@ func (c *Client) Dial(ctx context.Context, address string) (*Conn, error) {
 		}
 		return nil, &Error{Fault: dialFault(err), Err: err}
 	}
-	conn := &Conn{shelf: shelf}
-	conn.Conn = socket.New(plain, c.Clock, c.Stall)
 	shelf.lend(conn)
 	return conn, nil
 }

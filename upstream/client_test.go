@@ -18,7 +18,7 @@ func TestWithOtherOptions(t *testing.T) {
 	peer()
 	after := before.With(Options{Response: time.Hour, Stall: time.Minute, Clock: before.Clock})
 	conn.Keep(0)
-	if got := after.Idle(address, false); got != conn {
+	if got := after.Idle(address, false, 0); got != conn {
 		t.Errorf("there is %v, want what the other client made", got)
 	}
 	if after.Response != time.Hour || before.Response != time.Second {
@@ -26,7 +26,7 @@ func TestWithOtherOptions(t *testing.T) {
 	}
 	conn.Keep(0)
 	after.Leave(address)
-	if got := before.Idle(address, false); got != nil {
+	if got := before.Idle(address, false, 0); got != nil {
 		t.Error("what one has left is there for the other")
 	}
 }
@@ -79,7 +79,7 @@ func TestAClosedClientKeepsNothing(t *testing.T) {
 	c.Close()
 	since := dial()
 	for name, conn := range map[string]*Conn{"before": before, "since": since} {
-		if conn.Keep(0); conn.Peek() == socket.Silent || c.Idle(address, false) != nil {
+		if conn.Keep(0); conn.Peek() == socket.Silent || c.Idle(address, false, 0) != nil {
 			t.Errorf("the connection made %s is kept", name)
 		}
 	}
@@ -114,7 +114,7 @@ func TestWhatIsNotUsedIsForgotten(t *testing.T) {
 		t.Fatal(err)
 	}
 	peer()
-	if conn.Keep(now); c.Idle(address, false) != conn {
+	if conn.Keep(now); c.Idle(address, false, 0) != conn {
 		t.Error("what comes later is not kept")
 	}
 }

@@ -33,12 +33,12 @@ func TestDrain(t *testing.T) {
 		t.Fatal("a connection was closed in use")
 	}
 	used.Keep(0)
-	if used.Peek() == socket.Silent || c.Idle(address, false) != nil {
+	if used.Peek() == socket.Silent || c.Idle(address, false, 0) != nil {
 		t.Error("a connection from before is kept")
 	}
 	again := dial()
 	again.Keep(0)
-	if c.Idle(address, false) != again {
+	if c.Idle(address, false, 0) != again {
 		t.Error("a connection made since is not kept")
 	}
 	c.Drain("127.0.0.1:9") // never heard of
@@ -58,7 +58,7 @@ func TestCut(t *testing.T) {
 	}
 	kept.Keep(0)
 	closed.Close()
-	if again := c.Idle(address, false); again != kept {
+	if again := c.Idle(address, false, 0); again != kept {
 		t.Fatalf("lent %v", again)
 	}
 	kept.Keep(0)
@@ -80,11 +80,11 @@ func TestCut(t *testing.T) {
 	for _, conn := range used {
 		conn.Keep(0)
 	}
-	if conn := c.Idle(address, false); conn != kept || conn.Peek() != socket.Silent {
+	if conn := c.Idle(address, false, 0); conn != kept || conn.Peek() != socket.Silent {
 		t.Error("what was unused is not there any more")
 	}
 	kept.Keep(0)
-	if conn := c.Idle(address, false); conn != nil {
+	if conn := c.Idle(address, false, 0); conn != nil {
 		t.Error("what was in use, or might have been, is kept")
 	}
 	if n := c.Cut(address); n != 0 {
@@ -118,7 +118,7 @@ func TestDrainUnderUse(t *testing.T) {
 						break
 					}
 					conn.Keep(time.Duration(i))
-					if conn = c.Idle(address, false); conn == nil {
+					if conn = c.Idle(address, false, 0); conn == nil {
 						break
 					}
 				}

@@ -78,27 +78,41 @@ type shelf struct {
 	bare  time.Duration // since when there has been no connection; 0: there is one
 }
 
-// take returns the connection on top that is still good. With sure, it has been
-// unused for less than the backend is known to let connections be: what is
+// take returns a connection near the top that is still good. With sure, it has
+// been unused for less than the backend is known to let connections be: what is
 // written while it closes is lost, and nobody can tell whether it was read.
-func (s *shelf) take(now time.Duration, sure bool) *Conn {
+func (s *shelf) take(now time.Duration, sure bool, home int) *Conn {
 	for {
 		s.mu.Lock()
-		n := len(s.conns) - 1
-		if n < 0 || sure && !s.spares(s.conns[n].unused(now), now) {
+		i := s.nearest(home)
+		if i < 0 || sure && !s.spares(s.conns[i].unused(now), now) {
 			s.mu.Unlock()
 			return nil
 		}
-		c := s.conns[n]
-		s.conns[n] = nil
-		s.conns = s.conns[:n]
+		c := s.conns[i]
+		s.conns = slices.Delete(s.conns, i, i+1)
 		s.link(c)
 		s.mu.Unlock()
-		if s.good(c, now) {
+		if !sure && c.Untouched() || s.good(c, now) {
 			return c
 		}
 		c.Close()
 	}
+}
+
+// reach is how far from the top a connection of the same home is looked for.
+const reach = 16
+
+// nearest returns the place of the topmost connection of that home, or else of any;
+// -1 where there is none.
+func (s *shelf) nearest(home int) int {
+	top := len(s.conns) - 1
+	for i := top; i >= max(0, top-reach); i-- {
+		if s.conns[i].Home() == home {
+			return i
+		}
+	}
+	return top
 }
 
 // good reports whether the backend has left the connection alone. What it says

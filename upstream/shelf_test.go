@@ -44,11 +44,11 @@ func TestWhoMustBeSureWaitsForProof(t *testing.T) {
 	}
 	sure := func(now time.Duration, want bool) {
 		t.Helper()
-		got := s.take(now, true)
+		got := s.take(now, true, 0)
 		if (got != nil) != want {
 			t.Errorf("a connection at %v: %v, want %v", now, got != nil, want)
 		}
-		if got == nil && s.take(now, false) != conn {
+		if got == nil && s.take(now, false, 0) != conn {
 			t.Fatal("the connection is gone for everybody")
 		}
 	}
@@ -120,7 +120,7 @@ func TestASweepLeavesAloneWhoIsLent(t *testing.T) {
 	for i := range s.looks {
 		s.looks[i].state = socket.Ended // say
 	}
-	lent, back := s.take(time.Second, false), s.take(time.Second, false)
+	lent, back := s.take(time.Second, false, 0), s.take(time.Second, false, 0)
 	if lent != conns[3] || back != conns[2] {
 		t.Fatal("not those on top were lent")
 	}

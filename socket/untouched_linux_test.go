@@ -1,0 +1,115 @@
+package socket
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+func TestUntouched(t *testing.T) {
+	tests := []struct {
+		name string
+		do   func(r *rig)
+		want bool
+	}{
+		{"an exchange", func(*rig) {}, true},
+		{"bytes", func(r *rig) { io.WriteString(r.peer, "unasked") }, false},
+		{"the end", func(r *rig) { r.peer.Close() }, false},
+		{"half of the end", func(r *rig) { r.peer.(*net.TCPConn).CloseWrite() }, false},
+		{"a reset", func(r *rig) { r.reset() }, false},
+		{"moved", func(r *rig) { r.move(nil) }, true},
+	}
+	for _, tt := range tests {
+		r := newRig(t, tcp)
+		if r.Untouched() {
+			t.Error("known before anybody has waited")
+		}
+		var b Buffer
+		for range 3 {
+			r.peers.Go(func() { io.ReadFull(r.peer, make([]byte, 5)); io.WriteString(r.peer, "answer") })
+			if _, err := r.Exchange([]byte("hello"), nil, &b); err != nil {
+				t.Fatal(err)
+			}
+			r.peers.Wait()
+			b.Release()
+		}
+		if !r.Untouched() {
+			t.Errorf("%s: touched before", tt.name)
+		}
+		tt.do(r)
+		eventually(t, tt.name, func() bool { return r.Untouched() == tt.want })
+	}
+	if newRig(t, piped).Untouched() {
+		t.Error("known without a descriptor")
+	}
+}
+
+// An event that is meant for another connection is no reason for anything.
+func TestSpuriousEvents(t *testing.T) {
+	const all = syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
+	for name, k := range map[string]kind{"tcp": tcp, "accepted": accepted} {
+		r := newRig(t, k)
+		if r.owner == nil {
+			r.Join(nil)
+		}
+		for range 100 {
+			var waiting sync.WaitGroup
+			waiting.Go(func() {
+				r.happened(nil, all)
+				eventually(t, "a wait", func() bool { return r.reads.state.Load() == waited })
+				r.happened(nil, all)
+				eventually(t, "another wait", func() bool { return r.reads.state.Load() == waited })
+				io.WriteString(r.peer, "x")
+			})
+			var b Buffer
+			if err := r.ReadInto(&b); err != nil || string(b.Bytes()) != "x" {
+				t.Errorf("%s: read %q, %v", name, b.Bytes(), err)
+			}
+			b.Release()
+			waiting.Wait()
+		}
+		if r.owner == nil {
+			continue
+		}
+		if !r.park() {
+			t.Fatal("not parked")
+		}
+		r.happened(nil, all) // it is served, and finds nothing
+		r.back()
+		r.sayOnce(t)
+		r.EndRead()
+		if err := r.hear(io.EOF); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("ended with %v", err)
+		}
+	}
+}
+
+// All the events of a moment are dealt with, however many there are and however
+// long each takes.
+func TestMoreThanASprint(t *testing.T) {
+	clock := newClock(t)
+	l, opened := echoes(t, clock, nil)
+	const n = 3*acceptMax + 100
+	var peers []net.Conn
+	for range n {
+		peers = append(peers, dial(t, l))
+	}
+	var asking sync.WaitGroup
+	for _, peer := range peers {
+		asking.Go(func() {
+			asks(t, peer, make([]byte, 3))
+			peer.Close()
+		})
+		<-opened
+	}
+	asking.Wait()
+	eventually(t, "the ends", func() bool {
+		clock.mu.Lock()
+		defer clock.mu.Unlock()
+		return len(clock.conns) == 0
+	})
+}
