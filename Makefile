@@ -20,6 +20,7 @@ test: lint ## run every test under the race detector, on a real Consul
 	@scripts/consul.sh >/dev/null
 	$(GO) test -race -count=1 ./...
 	$(GO) test -count=1 -run Alloc ./... # the race detector takes memory of its own
+	$(GO) test -count=1 -tags no_io_uring -short ./socket ./proxy # as where it is denied
 
 lint: ## go vet, staticcheck, and the rules of this house
 	$(GO) vet -tags compose ./...

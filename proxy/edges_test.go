@@ -260,7 +260,7 @@ func TestMemoryOfClientsThatLeave(t *testing.T) {
 				c.Close()
 			}
 			runtime.ReadMemStats(&after)
-			if n := (after.TotalAlloc - before.TotalAlloc) / clients; n > 64<<10 { // -race makes pools forget
+			if n := (after.TotalAlloc - before.TotalAlloc) / clients; n > 96<<10 { // -race makes pools forget one thing in four
 				t.Errorf("each client took %d KB", n>>10)
 			}
 		})

@@ -27,8 +27,12 @@ type loop struct {
 	bell  int          // a descriptor by which others wake the loop
 	load  atomic.Int64 // connections of clients
 	hands sync.WaitGroup
-	idle  []*task // its own
-	over  bool    // its own
+	ring  *ring // nil where there is none
+	// Its own:
+	idle  []*task
+	over  bool
+	mails []*mail // that go out at the end of its turn
+	spare []*mail // memory for others
 
 	mu     sync.Mutex
 	known  []source // by descriptor
@@ -46,7 +50,7 @@ const (
 	edges = syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | 1<<31 // EPOLLET, which is negative there
 	// maxIdleTasks is how many are kept for requests to come. Their stacks have
 	// grown already, which takes longer than a short request.
-	maxIdleTasks = 64
+	maxIdleTasks = 128
 )
 
 // newLoops returns a loop for each processor, none where that fails: then
@@ -83,11 +87,15 @@ func newLoop(c *Clock, index int) (*loop, error) {
 		l.close()
 		return nil, err
 	}
+	l.ring = newRing()
 	return l, nil
 }
 
 func (l *loop) close() {
 	_ = l.epoll.Close()
+	if l.ring != nil {
+		l.ring.close()
+	}
 	if l.bell >= 0 {
 		_ = sysClose(l.bell)
 	}
@@ -175,6 +183,7 @@ func (l *loop) run() {
 		for began := time.Now(); ; {
 			n := l.poll(events[:])
 			more := l.dispatch(events[:n], sources[:n])
+			l.deliver()
 			// To wait with the poller is for when nothing is left: of that it has
 			// told already, and does not tell again.
 			if none := n < len(events) && !more; l.over || none && (n == 0 || time.Since(began) > sprint) {

@@ -11,8 +11,10 @@ import (
 // Elsewhere connections have goroutines of their own, and wait as [net.Conn] does.
 
 type loop struct {
-	index int
-	load  atomic.Int64
+	index        int
+	load         atomic.Int64
+	ring         *ring
+	mails, spare []*mail
 }
 
 func newLoops(*Clock) []*loop { return nil }

@@ -134,10 +134,31 @@ func (c *Conn) Exchange(head, body []byte, b *Buffer) (written int, err error) {
 			return 0, err // before anything is lost on it
 		}
 	}
-	if written, err = c.WriteBoth(head, body); err != nil {
+	if len(head) > 0 && len(body) == 0 && !c.more && c.posts() {
+		written, err = c.ask(head)
+	} else {
+		written, err = c.WriteBoth(head, body)
+	}
+	if err != nil {
 		return written, err
 	}
 	return written, c.ReadInto(b)
+}
+
+// ask writes, and waits for what may be an answer, as one wait.
+func (c *Conn) ask(p []byte) (written int, err error) {
+	if err := c.over(&c.writes); err != nil {
+		return 0, err
+	}
+	t := c.task
+	c.post(p, true)
+	failed := c.wait(&c.reads)
+	c.more = true // that there is something was told, and is not told again
+	n, again, err := t.delivered()
+	if written, err = c.written(p, nil, n, again, err); err != nil {
+		return written, err
+	}
+	return written, failed
 }
 
 func (c *Conn) readPlain(b *Buffer) error {

@@ -18,6 +18,7 @@ type task struct {
 	serve *Conn             // for whom it works; nil while it rests
 	away  bool              // it has left the loop
 	stays bool              // until it is called back
+	mail  mail              // what it writes
 }
 
 // signal is why a task has ended its turn.
@@ -26,6 +27,7 @@ type signal uint8
 const (
 	resting signal = iota // its work is done
 	waiting               // for news of a connection
+	posting               // until what it writes is sent
 	leaving               // it wants to block
 	coming                // it wants to take turns again
 )

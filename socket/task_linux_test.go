@@ -12,11 +12,12 @@ import (
 )
 
 // echo is an owner that answers each byte, and parks after each answer. It asks a
-// backend first where it has one.
+// backend first where it has one. It writes in one piece and in two by turns.
 type echo struct {
 	*Conn
 	backend *Conn
 	asked   Buffer
+	whole   bool          // it writes in one piece always
 	before  func(e *echo) // each answer
 	memory  [64]byte
 	serves  atomic.Int64
@@ -48,14 +49,17 @@ func (e *echo) Ready(n int) Next {
 	if e.before != nil {
 		e.before(e)
 	}
-	p := e.memory[:n]
+	p, cut := e.memory[:n], n
+	if !e.whole && e.serves.Load()%2 == 0 {
+		cut = 1
+	}
 	if e.backend != nil {
-		if _, err := e.backend.Exchange(p[:1], p[1:], &e.asked); err != nil {
+		if _, err := e.backend.Exchange(p[:cut], p[cut:], &e.asked); err != nil {
 			return Stop
 		}
 		p = e.asked.Bytes()
 	}
-	_, err := e.WriteBoth(p[:1], p[1:])
+	_, err := e.WriteBoth(p[:cut], p[cut:])
 	if e.asked.Empty(); err != nil {
 		return Stop
 	}

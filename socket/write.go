@@ -13,7 +13,19 @@ func (c *Conn) WriteBoth(head, body []byte) (written int, err error) {
 	if err := c.over(&c.writes); err != nil {
 		return 0, err
 	}
-	n, again, err := sysWriteBoth(uintptr(c.fd), head, body)
+	var n int
+	var again bool
+	if len(head) > 0 && len(body) == 0 && c.posts() {
+		c.post(head, false)
+		n, again, err = c.task.delivered()
+	} else {
+		n, again, err = sysWriteBoth(uintptr(c.fd), head, body)
+	}
+	return c.written(head, body, n, again, err)
+}
+
+// written goes on where n bytes were taken.
+func (c *Conn) written(head, body []byte, n int, again bool, err error) (int, error) {
 	if err != nil {
 		return n, c.opError("write", err)
 	}

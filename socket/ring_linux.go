@@ -1,0 +1,170 @@
+//go:build linux && !no_io_uring
+
+package socket
+
+import (
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+)
+
+// ring is an io_uring instance (io_uring(7)) that sends for many connections in one
+// system call. To send delivers to the receiver on the way, and wakes it; where
+// each is a call of its own, most of these end with the receiver taking the
+// processor. It is for one goroutine at a time.
+type ring struct {
+	fd     int
+	memory [2][]byte // what is shared with the kernel
+	sqes   []sqe
+	cqes   []cqe
+	head   *uint32 // of the completions, ours to move
+	tail   *uint32 // of the submissions, ours to move
+	done   *uint32 // the tail of the completions, the kernel's
+}
+
+// sqe and cqe are the kernel's struct io_uring_sqe and io_uring_cqe.
+type (
+	sqe struct {
+		opcode uint8
+		_      [3]uint8
+		fd     int32
+		_      uint64
+		addr   uint64
+		len    uint32
+		flags  uint32 // of send(2)
+		data   uint64
+		_      [3]uint64
+	}
+	cqe struct {
+		data   uint64
+		result int32
+		_      uint32
+	}
+)
+
+// ringParams is the kernel's struct io_uring_params.
+type ringParams struct {
+	sqEntries, cqEntries, flags, threadCPU, threadIdle, features, wqFD uint32
+	_                                                                  [3]uint32
+	sq                                                                 struct {
+		head, tail, mask, entries, flags, dropped, array, _ uint32
+		_                                                   uint64
+	}
+	cq struct {
+		head, tail, mask, entries, overflow, cqes, flags, _ uint32
+		_                                                   uint64
+	}
+}
+
+const (
+	sysRingSetup = 425
+	sysRingEnter = 426
+
+	ringSingleMap = 1 << 0 // IORING_FEAT_SINGLE_MMAP
+	ringFastPoll  = 1 << 5 // IORING_FEAT_FAST_POLL: Linux 5.7, which can send
+	ringSQEs      = 0x10000000
+	ringEvents    = 1 << 0 // IORING_ENTER_GETEVENTS
+	opSend        = 26
+
+	ringSize = 128 // sends at a time, a power of two
+)
+
+// newRing returns nil where the kernel has none, or none for us: containers are
+// often denied it.
+func newRing() *ring {
+	var p ringParams
+	n, _, errno := syscall.RawSyscall(sysRingSetup, ringSize, uintptr(unsafe.Pointer(&p)), 0)
+	if errno != 0 {
+		return nil
+	}
+	r := &ring{fd: int(n)}
+	const needed = ringSingleMap | ringFastPoll
+	if p.features&needed != needed || !r.mapMemory(&p) {
+		r.close()
+		return nil
+	}
+	return r
+}
+
+func (r *ring) mapMemory(p *ringParams) bool {
+	size := max(p.sq.array+4*p.sqEntries, p.cq.cqes+uint32(unsafe.Sizeof(cqe{}))*p.cqEntries)
+	for i, m := range [...]struct {
+		offset int64
+		size   uint32
+	}{{0, size}, {ringSQEs, p.sqEntries * uint32(unsafe.Sizeof(sqe{}))}} {
+		memory, err := syscall.Mmap(r.fd, m.offset, int(m.size), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED|syscall.MAP_POPULATE)
+		if err != nil {
+			return false
+		}
+		r.memory[i] = memory
+	}
+	at := func(offset uint32) *uint32 { return (*uint32)(unsafe.Pointer(&r.memory[0][offset])) }
+	r.head, r.tail, r.done = at(p.cq.head), at(p.sq.tail), at(p.cq.tail)
+	r.sqes = unsafe.Slice((*sqe)(unsafe.Pointer(&r.memory[1][0])), p.sqEntries)
+	r.cqes = unsafe.Slice((*cqe)(unsafe.Pointer(&r.memory[0][p.cq.cqes])), p.cqEntries)
+	for i, array := uint32(0), unsafe.Slice(at(p.sq.array), p.sqEntries); i < p.sqEntries; i++ {
+		array[i] = i // each submission has its place
+	}
+	return true
+}
+
+func (r *ring) close() {
+	for _, memory := range r.memory {
+		if memory != nil {
+			_ = syscall.Munmap(memory)
+		}
+	}
+	_ = sysClose(r.fd)
+}
+
+// send sends what is taken of each mail at once. It reports whether it could; else
+// some of them are as they were.
+func (r *ring) send(mails []*mail) bool {
+	for len(mails) > 0 {
+		n := min(len(mails), len(r.sqes))
+		if !r.submit(mails[:n]) {
+			return false
+		}
+		mails = mails[n:]
+	}
+	return true
+}
+
+func (r *ring) submit(mails []*mail) bool {
+	tail := *r.tail
+	for i, m := range mails {
+		r.sqes[(tail+uint32(i))&uint32(len(r.sqes)-1)] = sqe{
+			opcode: opSend, fd: int32(m.conn.fd),
+			addr: uint64(uintptr(unsafe.Pointer(unsafe.SliceData(m.bytes)))), len: uint32(len(m.bytes)),
+			flags: syscall.MSG_DONTWAIT | syscall.MSG_NOSIGNAL, data: uint64(i),
+		}
+	}
+	atomic.StoreUint32(r.tail, tail+uint32(len(mails)))
+	for left, open := len(mails), len(mails); open > 0; {
+		wait := 0 // none of them waits for anything; but that is the kernel's to say
+		if left == 0 {
+			wait = open
+		}
+		n, _, errno := syscall.RawSyscall6(sysRingEnter, uintptr(r.fd), uintptr(left), uintptr(wait), ringEvents, 0, 0)
+		switch errno {
+		case 0:
+			left -= int(n)
+		case syscall.EINTR, syscall.EAGAIN, syscall.EBUSY: // it is short of memory for a moment
+		default:
+			return false
+		}
+		open -= r.take(mails)
+	}
+	return true
+}
+
+// take notes what has become of some, and returns of how many.
+func (r *ring) take(mails []*mail) int {
+	head, done := *r.head, atomic.LoadUint32(r.done)
+	for at := head; at != done; at++ {
+		c := &r.cqes[at&uint32(len(r.cqes)-1)]
+		mails[c.data].went(int(c.result))
+	}
+	atomic.StoreUint32(r.head, done)
+	return int(done - head)
+}
