@@ -8,6 +8,8 @@ const (
 	jitter = 0.1
 	// maxPause bounds the wait for the check that completes an open streak.
 	maxPause = time.Second
+	// maxStep bounds the distance of the moments at which regular checks begin.
+	maxStep = 500 * time.Millisecond
 	// maxGap bounds the least time between the starts of two checks of one
 	// endpoint when the second was asked for.
 	maxGap = 250 * time.Millisecond
@@ -42,4 +44,15 @@ func (s Spec) wait(a Active) time.Duration {
 // jittered makes d up to a tenth longer or shorter; random is in [0, 1).
 func jittered(d time.Duration, random float64) time.Duration {
 	return time.Duration(float64(d) * (1 + jitter*(2*random-1)))
+}
+
+// together returns the first moment from at on at which checks of other endpoints
+// begin as well: to wake up for each of thousands costs more than to check it. They
+// are a hundredth of the interval apart, or less.
+func (s Spec) together(at time.Time) time.Time {
+	step := max(1, min(s.Interval/100, maxStep))
+	if over := time.Duration(at.UnixNano()) % step; over > 0 {
+		at = at.Add(step - over)
+	}
+	return at
 }

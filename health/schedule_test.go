@@ -65,3 +65,21 @@ func TestJittered(t *testing.T) {
 		}
 	}
 }
+
+func TestTogether(t *testing.T) {
+	at := func(d time.Duration) time.Time { return time.Unix(1e9, 0).Add(d) }
+	tests := []struct{ interval, at, want time.Duration }{
+		{10 * sec, 0, 0},
+		{10 * sec, 1, 100 * ms},
+		{10 * sec, 100 * ms, 100 * ms},
+		{10 * sec, 7250 * ms, 7300 * ms},
+		{time.Hour, 7250 * ms, 7500 * ms},
+		{50 * ms, 7250*ms + 1, 7250*ms + 500*time.Microsecond},
+		{1, 7250*ms + 1, 7250*ms + 1},
+	}
+	for _, test := range tests {
+		if got := (Spec{Interval: test.interval}).together(at(test.at)); !got.Equal(at(test.want)) {
+			t.Errorf("every %v, due after %v: it is at %v, want %v", test.interval, test.at, got.Sub(at(0)), test.want)
+		}
+	}
+}

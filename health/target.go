@@ -131,23 +131,28 @@ func (t *target) observe(ctx context.Context, r Result) {
 // rest sets the time of the next check after one has ended.
 func (t *target) rest() {
 	t.busy = false
-	t.schedule(time.Now().Add(t.delay()))
+	t.schedule(t.next(time.Now()))
 	if t.again {
 		t.again = false
 		t.hasten()
 	}
 }
 
-// delay returns the wait for the next check. The first regular one falls
-// anywhere within the interval: endpoints found together are checked together
-// once, and spread evenly from then on.
-func (t *target) delay() time.Duration {
-	wait := t.setup.wait(t.active)
-	if wait == t.setup.Interval && !t.spread {
+// next returns when the next check is due. The first regular one falls anywhere
+// within the interval: endpoints found together are checked together once, and
+// spread evenly from then on.
+func (t *target) next(now time.Time) time.Time {
+	wait, random := t.setup.wait(t.active), t.checker.random()
+	switch {
+	case wait != t.setup.Interval:
+		return now.Add(jittered(wait, random))
+	case !t.spread:
 		t.spread = true
-		return time.Duration(t.checker.random() * float64(wait))
+		wait = time.Duration(random * float64(wait))
+	default:
+		wait = jittered(wait, random)
 	}
-	return jittered(wait, t.checker.random())
+	return t.setup.together(now.Add(wait))
 }
 
 // hasten brings the next check forward to now, or to the gap after the start of

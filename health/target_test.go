@@ -25,12 +25,12 @@ func TestGoingDownAndUp(t *testing.T) {
 		r.wantProbes(t, "a:80", 12800*ms, 13600*ms, 14400*ms)
 		r.wantReports(t, "a a:80 none", "a a:80 none", "a a:80 down")
 
-		r.after(25 * sec) // the retries: after 1, 2, 4, 8, 8 s
-		r.wantProbes(t, "a:80", 15400*ms, 17400*ms, 21400*ms, 29400*ms, 37400*ms)
+		r.after(25 * sec) // the retries: after 1, 2, 4, 8, 8 s; regular ones at multiples of 80 ms
+		r.wantProbes(t, "a:80", 15400*ms, 17400*ms, 21400*ms, 29440*ms, 37440*ms)
 
 		r.set("a:80", nil)
-		r.after(20 * sec) // the regular one at 45.4 s passes
-		r.wantProbes(t, "a:80", 45400*ms, 46200*ms, 54200*ms)
+		r.after(20 * sec) // the regular one at 45.44 s passes
+		r.wantProbes(t, "a:80", 45440*ms, 46240*ms, 54240*ms)
 		if a := r.reports[len(r.reports)-1].Active; !a.Healthy() || a.passes != 3 {
 			t.Errorf("in the end it is %+v, want healthy", a)
 		}
@@ -75,7 +75,7 @@ func TestStrike(t *testing.T) {
 		r.wantReports(t, "a a:80 none passive", "a a:80 down")
 		r.wantProbes(t, "a:80", 0, 2*sec)
 		r.after(20 * sec)
-		r.wantProbes(t, "a:80", 3250*ms, 5750*ms, 10750*ms, 20750*ms)
+		r.wantProbes(t, "a:80", 3250*ms, 5750*ms, 10750*ms, 20800*ms)
 		if _, failed := r.Counts(); failed != 5 {
 			t.Errorf("counted %d failed checks, want 5", failed)
 		}
@@ -206,7 +206,7 @@ func TestNudge(t *testing.T) {
 		r.after(9 * sec) // then by interval
 		r.wantProbes(t, "a:80")
 		r.after(sec)
-		r.wantProbes(t, "a:80", 12250*ms)
+		r.wantProbes(t, "a:80", 12300*ms)
 		r.wantReports(t, "a a:80 up", "a a:80 none", "a a:80 none", "a a:80 none")
 	})
 }

@@ -33,7 +33,9 @@ type Service struct {
 // tick looks at what has been counted.
 func (s *Service) tick(now time.Duration) {
 	// Of very many services most are not asked at the moment.
-	if now > 0 && !s.stats.asked.Swap(false) && now-s.stats.looked < time.Second {
+	if asked := s.stats.asked.Load(); asked {
+		s.stats.asked.Store(false)
+	} else if now > 0 && now-s.stats.looked < time.Second {
 		return
 	}
 	s.stats.looked = now
