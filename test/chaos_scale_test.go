@@ -148,7 +148,7 @@ func measureCrowd(t *testing.T) {
 	var came, went []time.Duration
 	for range rounds {
 		id := fmt.Sprintf("web-%04d", rand.IntN(instances))
-		// What is missing is asked for once more before it is believed.
+		// Who is missing is asked for once more before that is believed.
 		went = append(went, change(func() { c.deregister(id) }, "endpoint draining", "id", id))
 		came = append(came, change(func() { c.register("web", id) }, "endpoint ", "id", id))
 	}
@@ -158,8 +158,8 @@ func measureCrowd(t *testing.T) {
 	sayAs(t, "one change among %d instances, %d times: Consul sends its answer for p50 %s, max %s; after that, one that comes is known p50 %s, max %s, and one that goes p50 %s, max %s; computing for a change p50 %s",
 		instances, 2*rounds, ms(quantile(sent, .5)), ms(quantile(sent, 1)), ms(quantile(came, .5)), ms(quantile(came, 1)),
 		ms(quantile(went, .5)), ms(quantile(went, 1)), ms(quantile(computed, .5)))
-	if d := quantile(came, .5); d > 50*time.Millisecond {
-		t.Errorf("who comes is known %v after the answer is here, wanted at most 50 ms", d)
+	if d := max(quantile(came, .5), quantile(went, .5)); d > 50*time.Millisecond {
+		t.Errorf("a change is known %v after the answer is here, wanted at most 50 ms", d)
 	}
 }
 

@@ -18,6 +18,7 @@ type query struct {
 	consistent bool          // the leader itself must answer
 	eager      bool          // the service changes these days, so it should not rest
 	again      bool          // it has just changed
+	filter     string        // which instances are asked for, as Consul's filters have it; "": all
 }
 
 // answer is what Consul says.
@@ -64,7 +65,7 @@ func (a *asker) ask(ctx context.Context, q query) (answer, error) {
 	// A stale answer may come from any server, so one without a leader will do.
 	options := &api.QueryOptions{
 		AllowStale: !q.consistent, RequireConsistent: q.consistent,
-		WaitIndex: q.index, Datacenter: a.reader.watch.Datacenter,
+		WaitIndex: q.index, Datacenter: a.reader.watch.Datacenter, Filter: q.filter,
 	}
 	if q.index > 0 {
 		options.WaitTime = c.blockFor

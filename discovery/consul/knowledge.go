@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -31,10 +30,30 @@ type knowledge struct {
 	known bool          // the same, or there is what was known before
 	last  listing
 	since time.Time // when the first of those was missed that are held; zero: nobody is held
+	doubt *doubt    // what is to be asked before anything else; nil for nothing
 }
+
+// doubt is what the agent's event stream has said, without some few of very many
+// instances. It is believed once these alone were asked for directly: to have
+// Consul list all of them again takes it, and us, far longer.
+type doubt struct {
+	said   listing
+	index  uint64
+	absent string // a filter for them
+}
+
+// Below many instances an answer takes no longer than a question; and a question
+// for more than few takes longer than an answer.
+const (
+	many = 200
+	few  = 8
+)
 
 // next returns what to ask.
 func (k *knowledge) next(now time.Time) query {
+	if k.doubt != nil {
+		return query{filter: k.doubt.absent}
+	}
 	if !k.holds() {
 		return query{index: k.index}
 	}
@@ -62,6 +81,8 @@ func (k *knowledge) recall(before []discovery.Instance, now time.Time) {
 // learn turns what a query brought into an update. It is not news if nothing can
 // be said before Consul is asked once more, which is then due at once.
 func (k *knowledge) learn(a answer, err error, now time.Time) (update discovery.Update, isNews bool) {
+	doubted := k.doubt
+	k.doubt = nil
 	if errors.Is(err, errLeaderIsBack) || errors.Is(err, errAnswersAgain) || errors.Is(err, errNewToken) {
 		k.index = 0 // nothing has failed: it is to be asked anew
 		return discovery.Update{Kind: discovery.Unchanged}, false
@@ -73,14 +94,23 @@ func (k *knowledge) learn(a answer, err error, now time.Time) (update discovery.
 		return k.failed(err), true
 	}
 	next, reading := nextIndex(a.asked.index, a.meta.LastIndex)
+	list := newListing(a.items)
+	if a.asked.filter != "" {
+		if next, list = doubted.resolve(next, list); next == 0 {
+			reading = doubtful
+		}
+	}
 	k.index = next
 	if reading == doubtful {
 		return discovery.Update{Kind: discovery.Unchanged}, false
 	}
-	list := newListing(a.items)
+	lost := k.last.lost(list)
 	switch {
-	case streamed(a.meta) && (reading == same || len(k.last.lost(list)) > 0):
+	case streamed(a.meta) && (reading == same || len(lost) > 0):
 		k.index = 0
+		if absent := lost.filter(); absent != "" && len(list) >= many && !k.holds() {
+			k.doubt = &doubt{said: list, index: next, absent: absent}
+		}
 		return discovery.Update{Kind: discovery.Unchanged}, false
 	case k.told && reading == same:
 		return discovery.Update{Kind: discovery.Unchanged}, true
@@ -92,6 +122,18 @@ func (k *knowledge) learn(a answer, err error, now time.Time) (update discovery.
 	}
 	k.told, k.known, k.last = true, true, list
 	return list.update(), true
+}
+
+// resolve returns the index to ask with next, and the list to believe, where the
+// instances that were absent are in an answer as far as they exist; index 0 where
+// that is older than what had been said.
+func (d *doubt) resolve(index uint64, exist listing) (uint64, listing) {
+	if index < d.index {
+		return 0, nil
+	}
+	list := slices.Concat(d.said, exist.lost(d.said))
+	slices.SortStableFunc(list, byID)
+	return d.index, list
 }
 
 // believe returns what to take for the truth when Consul lists this. If that
@@ -115,7 +157,7 @@ func (k *knowledge) believe(list listing, confirmed bool, now time.Time) listing
 		held.instance.Held = true
 		list = append(list, &held)
 	}
-	slices.SortStableFunc(list, func(a, b *item) int { return strings.Compare(a.instance.ID, b.instance.ID) })
+	slices.SortStableFunc(list, byID)
 	return list
 }
 

@@ -22,7 +22,7 @@ type listing []*item
 // newListing puts the items of an answer in order. It owns the slice.
 func newListing(items []*item) listing {
 	items = slices.DeleteFunc(items, func(i *item) bool { return i.other })
-	slices.SortStableFunc(items, func(a, b *item) int { return strings.Compare(a.instance.ID, b.instance.ID) })
+	slices.SortStableFunc(items, byID)
 	var before *item
 	for n, i := range items {
 		switch {
@@ -35,6 +35,8 @@ func newListing(items []*item) listing {
 	}
 	return items
 }
+
+func byID(a, b *item) int { return strings.Compare(a.instance.ID, b.instance.ID) }
 
 var errDuplicate = errors.New("another instance has the same datacenter, node and service ID")
 
@@ -85,4 +87,22 @@ func (l listing) lost(o listing) (lost listing) {
 		}
 	}
 	return lost
+}
+
+// filter returns what selects the items, and hardly any others, of all that Consul
+// has (https://developer.hashicorp.com/consul/api-docs/features/filtering); "" where
+// they are too many for that, or none, or their IDs would have to be escaped.
+func (l listing) filter() string {
+	if len(l) > few {
+		return ""
+	}
+	var selects []string
+	for _, i := range l {
+		id := i.instance.Name
+		if strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+			return ""
+		}
+		selects = append(selects, `Service.ID == "`+id+`"`)
+	}
+	return strings.Join(selects, " or ")
 }
