@@ -280,7 +280,7 @@ func (c *conn) watchWaiting() {
 	}
 }
 
-// lingering is how long a client that is told off may go on sending, and one may
+// lingering is how long a client that is told off may pause in sending, and one may
 // go on being silent that is not awaited any more.
 const lingering = time.Second
 
@@ -303,20 +303,21 @@ func (c *conn) linger() {
 		return
 	}
 	c.watched.Store(false) // it reads for itself
-	c.LimitRead(lingering)
+	clock := c.settings.Clock
 	var discard socket.Buffer
 	defer discard.Release()
-	for total := 0; total < maxLinger; {
+	for end := clock.Now() + maxLinger; clock.Now() < end; {
+		c.LimitRead(lingering)
 		if err := c.ReadInto(&discard); err != nil {
 			return
 		}
-		total += discard.Len()
 		discard.Release()
 	}
 }
 
-// maxLinger is how much of what nobody wants is read, in bytes.
-const maxLinger = 256 << 10
+// maxLinger is for how long what nobody wants is read, so that a client which first
+// sends all of a body, and then looks what became of it, finds the answer.
+const maxLinger = 30 * time.Second
 
 // clientFault tells what an error in reading from or writing to a client says.
 func clientFault(err error) upstream.Fault {
