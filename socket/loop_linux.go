@@ -31,6 +31,8 @@ type loop struct {
 	// Its own:
 	idle  []*task
 	over  bool
+	tired []*task // that go on in the next turn, without news
+	awake []*task // memory for others
 	mails []*mail // that go out at the end of its turn
 	spare []*mail // memory for others
 
@@ -181,12 +183,13 @@ func (l *loop) run() {
 	var sources [len(events)]source
 	_ = raw.Read(func(uintptr) (done bool) {
 		for began := time.Now(); ; {
-			n := l.poll(events[:])
+			n := l.poll(events[:], len(l.tired) > 0)
 			more := l.dispatch(events[:n], sources[:n])
+			l.goOn()
 			l.deliver()
 			// To wait with the poller is for when nothing is left: of that it has
 			// told already, and does not tell again.
-			if none := n < len(events) && !more; l.over || none && (n == 0 || time.Since(began) > sprint) {
+			if none := n < len(events) && !more && len(l.tired) == 0; l.over || none && (n == 0 || time.Since(began) > sprint) {
 				return l.over
 			}
 		}
@@ -206,9 +209,14 @@ const (
 	sprint = 2 * time.Millisecond // from one turn of the scheduler's to the next
 )
 
-func (l *loop) poll(events []syscall.EpollEvent) int {
+// poll waits for events, but not where somebody is to go on.
+func (l *loop) poll(events []syscall.EpollEvent, goesOn bool) int {
+	wait := uintptr(linger)
+	if goesOn {
+		wait = 0
+	}
 	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(l.epfd),
-		uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), linger, 0, 0)
+		uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), wait, 0, 0)
 	switch errno {
 	case 0:
 		return int(n)
@@ -289,6 +297,7 @@ func (l *loop) post(t turn) {
 
 // resume lets a task go on until it waits.
 func (l *loop) resume(t *task) {
+	t.moved = 0
 	switch s, _ := t.next(); s {
 	case leaving:
 		l.hands.Go(t.abroad)
@@ -299,6 +308,17 @@ func (l *loop) resume(t *task) {
 		}
 		l.idle = append(l.idle, t)
 	}
+}
+
+// goOn lets those go on who have given others their turns.
+func (l *loop) goOn() {
+	tasks := l.tired
+	l.tired = l.awake[:0]
+	for _, t := range tasks {
+		l.resume(t)
+	}
+	clear(tasks)
+	l.awake = tasks
 }
 
 // start has a connection served that was parked.

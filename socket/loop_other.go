@@ -15,6 +15,7 @@ type loop struct {
 	load         atomic.Int64
 	ring         *ring
 	mails, spare []*mail
+	tired        []*task
 }
 
 func newLoops(*Clock) []*loop { return nil }

@@ -120,6 +120,7 @@ func (c *Conn) ReadInto(b *Buffer) error {
 		}
 		n, err := c.read(b.Room())
 		b.Filled(n)
+		c.moves(n)
 		if n > 0 || err != nil {
 			return err
 		}

@@ -72,6 +72,7 @@ func Splice(to, from *Conn, n int64) (moved int64, readErr, writeErr error) {
 			return moved, err, writeErr
 		}
 		moved += int64(k)
+		from.moves(k)
 	}
 	pipes.Put(p)
 	return moved, nil, nil

@@ -19,6 +19,7 @@ type task struct {
 	away  bool              // it has left the loop
 	stays bool              // until it is called back
 	mail  mail              // what it writes
+	moved int               // bytes, in its turn
 }
 
 // signal is why a task has ended its turn.
@@ -62,6 +63,23 @@ func (t *task) home() bool {
 		t.away = false
 	}
 	return !t.away
+}
+
+// turnMax is how many bytes a task may move in its turn, where more are there. The
+// others wait meanwhile.
+const turnMax = 256 << 10
+
+// moves counts what a connection has moved, and gives others their turns where that
+// is enough.
+func (c *Conn) moves(n int) {
+	t := c.task
+	if t == nil || t.away {
+		return
+	}
+	if t.moved += n; t.moved >= turnMax {
+		t.loop.tired = append(t.loop.tired, t)
+		t.yield(waiting)
+	}
 }
 
 func (t *task) leave() {

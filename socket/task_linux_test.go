@@ -192,6 +192,62 @@ func TestWhoLeavesHoldsNobody(t *testing.T) {
 	}
 }
 
+// Who has very much to move lets others go on in between.
+func TestNobodyKeepsTheTurn(t *testing.T) {
+	clock := newClock(t)
+	all := clock.loops
+	clock.loops = func() []*loop { return all()[:1] }
+	t.Cleanup(func() { clock.loops = all })
+	began, asked := make(chan struct{}), make(chan struct{})
+	var first, through atomic.Bool
+	l, opened := echoes(t, clock, func(e *echo) {
+		backend, peer := tcp(t, clock)
+		t.Cleanup(func() { backend.Close(); peer.Close() })
+		e.before = func(e *echo) {
+			if !first.CompareAndSwap(false, true) {
+				if through.Load() {
+					t.Error("the other one was through before it was this one's turn")
+				}
+				return
+			}
+			close(began)
+			<-asked
+			backend.Join(e.Conn)
+			b := Buffer{Wide: true}
+			defer b.Release()
+			for range 3 * turnMax / len(b.Room()) { // all of it is there, so that it never waits
+				io.CopyN(peer, zeros{}, int64(len(b.Room())))
+				backend.more = true
+				if err := backend.ReadInto(&b); err != nil {
+					t.Error(err)
+				}
+				b.Empty()
+			}
+			through.Store(true)
+		}
+	})
+	p := make([]byte, 3)
+	large, small := dial(t, l), dial(t, l)
+	io.WriteString(large, "ask")
+	<-began
+	io.WriteString(small, "ask")
+	close(asked)
+	for _, peer := range []net.Conn{small, large} {
+		if _, err := io.ReadFull(peer, p); err != nil {
+			t.Error(err)
+		}
+		peer.Close()
+	}
+	for range 2 {
+		<-(<-opened).over
+	}
+}
+
+// zeros is a reader that does not end.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
 // A connection that is shared goes both ways at once, and parks afterwards.
 func TestShareAndPark(t *testing.T) {
 	clock := newClock(t)
