@@ -36,6 +36,7 @@ type exchange struct {
 	backend *upstream.Conn     // lent for this request; nil without
 	upload  *upload            // of a body that is not in the buffer; nil without
 	head    []byte             // what is about to be written
+	tail    []byte             // and what behind it, of the request, that is not copied
 	interim int                // how many 1xx have come
 	pausing bool               // the client waits for a 100 before it sends the body
 
@@ -82,7 +83,7 @@ func (x *exchange) free() {
 // next makes the exchange ready for the next request on the connection.
 func (x *exchange) next() {
 	x.unite()
-	x.service, x.body, x.path, x.upload = nil, nil, "", nil
+	x.service, x.body, x.tail, x.path, x.upload = nil, nil, nil, "", nil
 	x.size, x.interim, x.status, x.written = 0, 0, 0, 0
 	x.late, x.slow, x.pausing, x.started = false, false, false, false
 	x.journey.forget()

@@ -39,6 +39,9 @@ func (x *exchange) send(address string, limit time.Duration) Result {
 		limit = x.service.Upstream.Response
 	}
 	x.head = x.conn.settings.rules.appendRequest(x.head[:0], &x.req, &x.conn.peer, x.path, address)
+	if x.tail = x.body; len(x.tail) <= gather {
+		x.head, x.tail = append(x.head, x.tail...), nil
+	}
 	idempotent := isIdempotent(x.req.Method)
 	sent := false
 	for reuse := true; ; reuse = false {
@@ -175,7 +178,7 @@ func (x *exchange) ask(limit time.Duration) Result {
 	if hasBody := x.slow && (x.req.Framing == http1.Chunked || x.req.Length > 0); hasBody {
 		sent, err = x.begin()
 	} else {
-		sent, err = x.backend.Exchange(x.head, x.body, &x.out)
+		sent, err = x.backend.Exchange(x.head, x.tail, &x.out)
 	}
 	for {
 		if err == nil {
@@ -291,7 +294,7 @@ func (x *exchange) failed(err error, sent int) Result {
 		r.Fault = clientFault(client.err)
 	case errors.As(err, &malformed), errors.Is(err, errInterim):
 		r.Fault = upstream.Malformed
-	case sent < len(x.head)+len(x.body):
+	case sent < len(x.head)+len(x.tail):
 		r.Fault = upstream.FaultOf(err, upstream.Stalled)
 	default:
 		r.Fault = upstream.FaultOf(err, upstream.Late)
