@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rota-lb/rota/http1"
+	"github.com/rota-lb/rota/socket"
 	"github.com/rota-lb/rota/upstream"
 )
 
@@ -178,7 +179,7 @@ func (x *exchange) ask(limit time.Duration) Result {
 	if hasBody := x.slow && (x.req.Framing == http1.Chunked || x.req.Length > 0); hasBody {
 		sent, err = x.begin()
 	} else {
-		sent, err = x.backend.Exchange(x.head, x.tail, &x.out)
+		sent, err = x.backend.Exchange(x.head, x.tail, &x.out, x.backend.Reused)
 	}
 	for {
 		if err == nil {
@@ -202,6 +203,9 @@ func (x *exchange) ask(limit time.Duration) Result {
 // begin sends the head of a request whose body is not here yet, and then the
 // body, unless the client waits to be asked for it.
 func (x *exchange) begin() (sent int, err error) {
+	if x.backend.Reused && x.backend.Peek() != socket.Silent {
+		return 0, socket.ErrTouched
+	}
 	if sent, err = x.backend.Write(x.head); err != nil {
 		return sent, err
 	}

@@ -33,7 +33,7 @@ func TestExchange(t *testing.T) {
 						equal(t, "the peer got", r.received(t, len(sent)), sent)
 						io.WriteString(r.peer, "answer")
 					})
-					n, err := r.Exchange(tt.head, tt.body, &b)
+					n, err := r.Exchange(tt.head, tt.body, &b, false)
 					if n != len(sent) || err != nil {
 						t.Fatalf("wrote %d, %v; want %d", n, err, len(sent))
 					}
@@ -57,7 +57,7 @@ func TestAnAnswerInTheMiddle(t *testing.T) {
 		})
 		var b Buffer
 		defer b.Release()
-		if n, err := r.Exchange(nil, huge, &b); n != len(huge) || err != nil {
+		if n, err := r.Exchange(nil, huge, &b, false); n != len(huge) || err != nil {
 			t.Errorf("wrote %d, %v", n, err)
 		}
 		equal(t, "the answer", b.Bytes(), []byte("early"))
@@ -121,7 +121,7 @@ func TestAnExchangeDoesNotAllocate(t *testing.T) {
 		var b Buffer
 		if n := testing.AllocsPerRun(100, func() {
 			r.LimitRead(patience)
-			if _, err := r.Exchange(head, body, &b); err != nil {
+			if _, err := r.Exchange(head, body, &b, false); err != nil {
 				t.Fatal(err)
 			}
 			for b.Len() < len(answer) {

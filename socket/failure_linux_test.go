@@ -55,7 +55,7 @@ func TestExchangesThatFail(t *testing.T) {
 			r := newRig(t, narrow(tcp))
 			tt.before(t, r)
 			var b Buffer
-			n, err := r.Exchange(tt.what, nil, &b)
+			n, err := r.Exchange(tt.what, nil, &b, false)
 			if n != tt.written && (tt.written != some || n <= 0 || n >= len(tt.what)) {
 				t.Errorf("wrote %d of %d, want %d", n, len(tt.what), tt.written)
 			}

@@ -98,7 +98,7 @@ func TestWaitsUnderWayEnd(t *testing.T) {
 		"Loop":     func(r *rig) error { return r.loop(listener()) },
 		"Exchange": func(r *rig) error {
 			r.peers.Go(func() { io.ReadFull(r.peer, make([]byte, 5)) })
-			_, err := r.Exchange([]byte("hello"), nil, new(Buffer))
+			_, err := r.Exchange([]byte("hello"), nil, new(Buffer), false)
 			return err
 		},
 		"Write": func(r *rig) error { _, err := r.Write(make([]byte, 64<<20)); return err },

@@ -35,6 +35,7 @@ type loop struct {
 	awake []*task // memory for others
 	mails []*mail // that go out at the end of its turn
 	spare []*mail // memory for others
+	batch []*mail // of these, those that are dealt with
 
 	mu     sync.Mutex
 	known  []source // by descriptor

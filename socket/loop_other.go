@@ -11,11 +11,12 @@ import (
 // Elsewhere connections have goroutines of their own, and wait as [net.Conn] does.
 
 type loop struct {
-	index        int
-	load         atomic.Int64
-	ring         *ring
-	mails, spare []*mail
-	tired        []*task
+	index int
+	load  atomic.Int64
+	ring  *ring
+	tired []*task
+
+	mails, spare, batch []*mail
 }
 
 func newLoops(*Clock) []*loop { return nil }

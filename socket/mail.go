@@ -1,6 +1,9 @@
 package socket
 
-import "syscall"
+import (
+	"errors"
+	"syscall"
+)
 
 // mail is what a task writes in its turn. What all write in a turn of the loop goes
 // out at its end, in one system call: to send delivers to the receiver on the way,
@@ -10,8 +13,9 @@ type mail struct {
 	conn   *Conn
 	bytes  []byte
 	posted bool // and not delivered
-	gone   bool // with others
 	silent bool // the task is not to hear of it where all was taken
+	clean  bool // it is not to go out where something has come before
+	done   bool // in the batch that is under way
 
 	// What became of it:
 	n     int  // how much was taken
@@ -19,13 +23,17 @@ type mail struct {
 	err   error
 }
 
+// ErrTouched says that nothing was written, since the peer had said something
+// unasked, or had left.
+var ErrTouched = errors.New("the connection was touched while nobody used it")
+
 // posts reports whether what a connection writes goes out with what others do.
 func (c *Conn) posts() bool { return c.task != nil && !c.task.away && c.task.loop.ring != nil }
 
-// post has p go out, which must not be empty.
-func (c *Conn) post(p []byte, silent bool) {
-	t := c.task
-	t.mail = mail{conn: c, bytes: p, posted: true, silent: silent}
+// post has a mail go out, which must not be empty.
+func (t *task) post(m mail) {
+	t.mail = m
+	t.mail.posted = true
 	t.loop.mails = append(t.loop.mails, &t.mail)
 }
 
@@ -44,14 +52,9 @@ func (l *loop) deliver() {
 	for len(l.mails) > 0 {
 		mails := l.mails
 		l.mails = l.spare[:0]
-		if len(mails) > 1 && l.ring != nil && !l.ring.send(mails) {
-			l.ring.close()
-			l.ring = nil
-		}
+		l.each(mails, look)
+		l.each(mails, send)
 		for _, m := range mails {
-			if !m.gone { // it is alone, or the ring has failed
-				m.n, m.again, m.err = sysWriteBoth(uintptr(m.conn.fd), m.bytes, nil)
-			}
 			switch m.posted = false; {
 			case !m.silent:
 				l.resume(m.conn.task)
@@ -64,17 +67,59 @@ func (l *loop) deliver() {
 	}
 }
 
-// went notes the result of a system call: how much was taken, or below zero the
+// step is what is done with each mail, one after the other.
+type step uint8
+
+const (
+	look step = iota // whether its connection is clean
+	send
+)
+
+// concerns reports whether something is to be done with a mail.
+func (s step) concerns(m *mail) bool { return m.err == nil && (s == send || m.clean) }
+
+func (l *loop) each(mails []*mail, s step) {
+	batch := l.batch[:0]
+	for _, m := range mails {
+		if s.concerns(m) {
+			m.done = false
+			batch = append(batch, m)
+		}
+	}
+	if len(batch) > 1 && l.ring != nil && !l.ring.do(batch, s) {
+		l.ring.close()
+		l.ring = nil
+	}
+	for _, m := range batch {
+		switch {
+		case m.done:
+		case s == look:
+			if sysPeek(uintptr(m.conn.fd)) != Silent {
+				m.err = ErrTouched
+			}
+		default:
+			m.n, m.again, m.err = sysWriteBoth(uintptr(m.conn.fd), m.bytes, nil)
+		}
+	}
+	clear(batch)
+	l.batch = batch
+}
+
+// went notes the result of a system call: how much there was, or below zero the
 // number of an error.
-func (m *mail) went(result int) {
-	m.gone = true
-	switch errno := syscall.Errno(-result); {
+func (m *mail) went(s step, result int) {
+	errno := syscall.Errno(-result)
+	if result < 0 && errno == syscall.EINTR {
+		return // it is done alone
+	}
+	switch m.done = true; {
+	case s == look && (result >= 0 || errno != syscall.EAGAIN):
+		m.err = ErrTouched
+	case s == look:
 	case result >= 0:
 		m.n, m.again = result, result < len(m.bytes)
 	case errno == syscall.EAGAIN:
 		m.again = true
-	case errno == syscall.EINTR:
-		m.gone = false // it goes alone
 	default:
 		m.err = errno
 	}

@@ -82,7 +82,7 @@ func TestPeekingMeanwhile(t *testing.T) {
 	})
 	var b Buffer
 	for range 1000 {
-		if _, err := r.Exchange([]byte("hello"), nil, &b); err != nil {
+		if _, err := r.Exchange([]byte("hello"), nil, &b, false); err != nil {
 			t.Error(err)
 			break
 		}

@@ -118,7 +118,7 @@ func TestAPeerThatAnswersFirst(t *testing.T) {
 			eventually(t, "the answer", func() bool { return r.Peek() == Readable })
 			var b Buffer
 			defer b.Release()
-			n, err := r.Exchange([]byte("head"), []byte("body"), &b)
+			n, err := r.Exchange([]byte("head"), []byte("body"), &b, false)
 			if n != 8 || err != nil {
 				t.Errorf("wrote %d, %v", n, err)
 			}
@@ -132,7 +132,7 @@ func TestAPeerThatAnswersFirst(t *testing.T) {
 func TestWaitingHoldsNoMemory(t *testing.T) {
 	waits := map[string]func(r *rig, b *Buffer) error{
 		"ReadInto": func(r *rig, b *Buffer) error { return r.ReadInto(b) },
-		"Exchange": func(r *rig, b *Buffer) error { _, err := r.Exchange([]byte("hello"), nil, b); return err },
+		"Exchange": func(r *rig, b *Buffer) error { _, err := r.Exchange([]byte("hello"), nil, b, false); return err },
 	}
 	for name, wait := range waits {
 		for _, held := range []string{"", "held"} {

@@ -128,16 +128,22 @@ func (c *Conn) ReadInto(b *Buffer) error {
 }
 
 // Exchange writes head and body, and waits for what comes back as ReadInto
-// does. It returns how much it has written, also with an error.
-func (c *Conn) Exchange(head, body []byte, b *Buffer) (written int, err error) {
+// does. It returns how much it has written, also with an error. With clean it writes
+// nothing where something has come before: then the error is [ErrTouched].
+func (c *Conn) Exchange(head, body []byte, b *Buffer, clean bool) (written int, err error) {
 	if c.conn == nil {
 		if err = c.over(&c.reads); err != nil {
 			return 0, err // before anything is lost on it
 		}
 	}
-	if len(head) > 0 && len(body) == 0 && !c.more && c.posts() {
-		written, err = c.ask(head)
-	} else {
+	switch {
+	case clean && c.more:
+		return 0, c.opError("write", ErrTouched)
+	case len(head) > 0 && len(body) == 0 && !c.more && c.posts():
+		written, err = c.ask(head, clean)
+	case clean && c.Peek() != Silent:
+		return 0, c.opError("write", ErrTouched)
+	default:
 		written, err = c.WriteBoth(head, body)
 	}
 	if err != nil {
@@ -147,12 +153,12 @@ func (c *Conn) Exchange(head, body []byte, b *Buffer) (written int, err error) {
 }
 
 // ask writes, and waits for what may be an answer, as one wait.
-func (c *Conn) ask(p []byte) (written int, err error) {
+func (c *Conn) ask(p []byte, clean bool) (written int, err error) {
 	if err := c.over(&c.writes); err != nil {
 		return 0, err
 	}
 	t := c.task
-	c.post(p, true)
+	t.post(mail{conn: c, bytes: p, silent: true, clean: clean})
 	failed := c.wait(&c.reads)
 	c.more = true // that there is something was told, and is not told again
 	n, again, err := t.delivered()

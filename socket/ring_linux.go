@@ -8,10 +8,8 @@ import (
 	"unsafe"
 )
 
-// ring is an io_uring instance (io_uring(7)) that sends for many connections in one
-// system call. To send delivers to the receiver on the way, and wakes it; where
-// each is a call of its own, most of these end with the receiver taking the
-// processor. It is for one goroutine at a time.
+// ring is an io_uring instance (io_uring(7)) that looks at many connections, or sends
+// on them, in one system call. It is for one goroutine at a time.
 type ring struct {
 	fd     int
 	memory [2][]byte // what is shared with the kernel
@@ -20,6 +18,7 @@ type ring struct {
 	head   *uint32 // of the completions, ours to move
 	tail   *uint32 // of the submissions, ours to move
 	done   *uint32 // the tail of the completions, the kernel's
+	peeked [1]byte // nobody wants to know what it is
 }
 
 // sqe and cqe are the kernel's struct io_uring_sqe and io_uring_cqe.
@@ -65,6 +64,7 @@ const (
 	ringSQEs      = 0x10000000
 	ringEvents    = 1 << 0 // IORING_ENTER_GETEVENTS
 	opSend        = 26
+	opReceive     = 27
 
 	ringSize = 128 // sends at a time, a power of two
 )
@@ -117,12 +117,12 @@ func (r *ring) close() {
 	_ = sysClose(r.fd)
 }
 
-// send sends what is taken of each mail at once. It reports whether it could; else
-// some of them are as they were.
-func (r *ring) send(mails []*mail) bool {
+// do does a step with each mail, without waiting. It reports whether it could; else
+// some are not done.
+func (r *ring) do(mails []*mail, s step) bool {
 	for len(mails) > 0 {
 		n := min(len(mails), len(r.sqes))
-		if !r.submit(mails[:n]) {
+		if !r.submit(mails[:n], s) {
 			return false
 		}
 		mails = mails[n:]
@@ -130,14 +130,16 @@ func (r *ring) send(mails []*mail) bool {
 	return true
 }
 
-func (r *ring) submit(mails []*mail) bool {
+func (r *ring) submit(mails []*mail, s step) bool {
 	tail := *r.tail
 	for i, m := range mails {
-		r.sqes[(tail+uint32(i))&uint32(len(r.sqes)-1)] = sqe{
-			opcode: opSend, fd: int32(m.conn.fd),
-			addr: uint64(uintptr(unsafe.Pointer(unsafe.SliceData(m.bytes)))), len: uint32(len(m.bytes)),
-			flags: syscall.MSG_DONTWAIT | syscall.MSG_NOSIGNAL, data: uint64(i),
+		e := sqe{opcode: opSend, flags: syscall.MSG_DONTWAIT | syscall.MSG_NOSIGNAL, fd: int32(m.conn.fd), data: uint64(i)}
+		p := m.bytes
+		if s == look {
+			e.opcode, e.flags, p = opReceive, syscall.MSG_DONTWAIT|syscall.MSG_PEEK, r.peeked[:]
 		}
+		e.addr, e.len = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(p)))), uint32(len(p))
+		r.sqes[(tail+uint32(i))&uint32(len(r.sqes)-1)] = e
 	}
 	atomic.StoreUint32(r.tail, tail+uint32(len(mails)))
 	for left, open := len(mails), len(mails); open > 0; {
@@ -153,17 +155,17 @@ func (r *ring) submit(mails []*mail) bool {
 		default:
 			return false
 		}
-		open -= r.take(mails)
+		open -= r.take(mails, s)
 	}
 	return true
 }
 
 // take notes what has become of some, and returns of how many.
-func (r *ring) take(mails []*mail) int {
+func (r *ring) take(mails []*mail, s step) int {
 	head, done := *r.head, atomic.LoadUint32(r.done)
 	for at := head; at != done; at++ {
 		c := &r.cqes[at&uint32(len(r.cqes)-1)]
-		mails[c.data].went(int(c.result))
+		mails[c.data].went(s, int(c.result))
 	}
 	atomic.StoreUint32(r.head, done)
 	return int(done - head)

@@ -43,7 +43,7 @@ func TestRing(t *testing.T) {
 	}
 	full.bytes, large.bytes = pattern(8<<20), pattern(8<<20)
 	for range 2 {
-		if !r.send(mails) {
+		if !r.do(mails, send) {
 			t.Fatal("it could not send")
 		}
 		for i, m := range mails {
@@ -56,8 +56,8 @@ func TestRing(t *testing.T) {
 			case large:
 				ok = m.n > 0 && m.n < len(m.bytes) && m.again && m.err == nil
 			}
-			if !ok || !m.gone {
-				t.Errorf("mail %d: %d bytes, again: %t, gone: %t, %v", i, m.n, m.again, m.gone, m.err)
+			if !ok || !m.done {
+				t.Errorf("mail %d: %d bytes, again: %t, done: %t, %v", i, m.n, m.again, m.done, m.err)
 			}
 			if m == closed || m == full {
 				continue
@@ -69,6 +69,39 @@ func TestRing(t *testing.T) {
 			*m = mail{conn: m.conn, bytes: m.bytes}
 		}
 		*closed, *full = mail{conn: closed.conn, bytes: closed.bytes}, mail{conn: full.conn, bytes: full.bytes}
+	}
+}
+
+func TestRingLooks(t *testing.T) {
+	r := openRing(t)
+	defer r.close()
+	clock := newClock(t)
+	var mails []*mail
+	for i := range ringSize + 7 {
+		c, peer := tcp(t, clock)
+		defer c.Close()
+		defer peer.Close()
+		mails = append(mails, &mail{conn: c, bytes: []byte("x"), clean: true})
+		switch i % 3 {
+		case 1:
+			io.WriteString(peer, "unasked")
+		case 2:
+			peer.Close()
+		}
+	}
+	for range 2 { // it takes nothing away
+		for i, m := range mails {
+			eventually(t, "what the peer does", func() bool { return i%3 == 0 || m.conn.Peek() != Silent })
+			m.err = nil
+		}
+		if !r.do(mails, look) {
+			t.Fatal("it could not look")
+		}
+		for i, m := range mails {
+			if touched := m.err == ErrTouched; touched != (i%3 > 0) || !m.done {
+				t.Errorf("mail %d: done: %t, %v", i, m.done, m.err)
+			}
+		}
 	}
 }
 

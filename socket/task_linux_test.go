@@ -54,7 +54,7 @@ func (e *echo) Ready(n int) Next {
 		cut = 1
 	}
 	if e.backend != nil {
-		if _, err := e.backend.Exchange(p[:cut], p[cut:], &e.asked); err != nil {
+		if _, err := e.backend.Exchange(p[:cut], p[cut:], &e.asked, true); err != nil {
 			return Stop
 		}
 		p = e.asked.Bytes()

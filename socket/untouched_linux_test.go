@@ -31,7 +31,7 @@ func TestUntouched(t *testing.T) {
 		var b Buffer
 		for range 3 {
 			r.peers.Go(func() { io.ReadFull(r.peer, make([]byte, 5)); io.WriteString(r.peer, "answer") })
-			if _, err := r.Exchange([]byte("hello"), nil, &b); err != nil {
+			if _, err := r.Exchange([]byte("hello"), nil, &b, false); err != nil {
 				t.Fatal(err)
 			}
 			r.peers.Wait()
@@ -112,4 +112,44 @@ func TestMoreThanASprint(t *testing.T) {
 		defer clock.mu.Unlock()
 		return len(clock.conns) == 0
 	})
+}
+
+// What comes before a request is no answer to it: then that is not sent.
+func TestExchangeOnWhatWasTouched(t *testing.T) {
+	each := func(t *testing.T, test func(t *testing.T, ask func() (int, error), peer net.Conn)) {
+		t.Run("by itself", func(t *testing.T) {
+			r := newRig(t, tcp)
+			test(t, func() (int, error) { return r.Exchange([]byte("hello"), nil, new(Buffer), true) }, r.peer)
+		})
+		t.Run("in a turn", func(t *testing.T) {
+			clock := newClock(t)
+			conn, peer := tcp(t, clock)
+			defer conn.Close()
+			defer peer.Close()
+			l, opened := echoes(t, clock, func(e *echo) {
+				e.before = func(e *echo) {
+					conn.Join(e.Conn)
+					test(t, func() (int, error) { return conn.Exchange([]byte("hello"), nil, new(Buffer), true) }, peer)
+				}
+			})
+			client := dial(t, l)
+			asks(t, client, make([]byte, 3))
+			client.Close()
+			<-(<-opened).over
+		})
+	}
+	for name, touch := range map[string]func(net.Conn){
+		"said":   func(peer net.Conn) { io.WriteString(peer, "unasked") },
+		"closed": func(peer net.Conn) { peer.Close() },
+		"reset":  func(peer net.Conn) { peer.(*net.TCPConn).SetLinger(0); peer.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, ask func() (int, error), peer net.Conn) {
+				touch(peer)
+				if n, err := ask(); n != 0 || !errors.Is(err, ErrTouched) {
+					t.Errorf("wrote %d bytes, %v", n, err)
+				}
+			})
+		})
+	}
 }

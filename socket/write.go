@@ -16,7 +16,7 @@ func (c *Conn) WriteBoth(head, body []byte) (written int, err error) {
 	var n int
 	var again bool
 	if len(head) > 0 && len(body) == 0 && c.posts() {
-		c.post(head, false)
+		c.task.post(mail{conn: c, bytes: head})
 		n, again, err = c.task.delivered()
 	} else {
 		n, again, err = sysWriteBoth(uintptr(c.fd), head, body)
