@@ -16,6 +16,14 @@ func parseListenAddress(s string) (string, error) {
 	return s, checkAddress(s, 0, `write host:port, or ":8080" for that port on every interface`)
 }
 
+// parseAdminAddress is the same for what anybody may use who reaches it.
+func parseAdminAddress(s string) (string, error) {
+	if _, err := strconv.Atoi(s); err == nil {
+		return s, faultf("write "+strconv.Quote("127.0.0.1:"+s), "%q has no host", s)
+	}
+	return parseListenAddress(s)
+}
+
 // checkAddress checks host:port with a port of at least least. hint says how
 // such an address is written.
 func checkAddress(s string, least uint64, hint string) error {

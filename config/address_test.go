@@ -27,6 +27,15 @@ func TestParseListenAddress(t *testing.T) {
 	})
 }
 
+func TestParseAdminAddress(t *testing.T) {
+	testParser(t, parseAdminAddress, []parserTest{
+		{in: "127.0.0.1:9080", want: "127.0.0.1:9080"},
+		{in: ":9080", want: ":9080"},
+		{in: "9080", wrong: "has no host", fix: `"127.0.0.1:9080"`},
+		{in: "localhost", wrong: "has no port", fix: "host:port"},
+	})
+}
+
 func TestParseConsulAddress(t *testing.T) {
 	testParser(t, parseConsulAddress, []parserTest{
 		{in: "127.0.0.1:8500", want: "127.0.0.1:8500"},

@@ -110,7 +110,7 @@ func (d *draft) listen(s *section) *body {
 
 func (d *draft) adminBody() *body {
 	return &body{fields: []field{
-		text("address", &d.cfg.Admin.Address, "127.0.0.1:9080", orEmpty(parseListenAddress), `host and port; "" turns it off`),
+		text("address", &d.cfg.Admin.Address, "127.0.0.1:9080", orEmpty(parseAdminAddress), `host and port; "" turns it off`),
 	}}
 }
 

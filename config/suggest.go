@@ -19,11 +19,11 @@ func didYouMean(word string, known []string) string {
 func nearest(word string, known []string) string {
 	const shortest = 3 // letters that are enough to tell words apart
 	word = strings.ReplaceAll(strings.ToLower(word), "-", "_")
-	best, least := "", max(1, len(word)/3)+1
+	best, least := "", 2*max(1, len(word)/3)+2 // in halves of a mistake
 	for _, k := range known {
-		d := distance(word, k)
+		d := 2 * distance(word, k)
 		if len(word) >= shortest && strings.Contains(k, word) || len(k) >= shortest && strings.Contains(word, k) {
-			d = min(d, 1) // one is short for the other
+			d = min(d, 3) // one is short for the other, unless a single mistake makes a third
 		}
 		if d < least {
 			best, least = k, d

@@ -25,6 +25,8 @@ func TestNearest(t *testing.T) {
 		{"tcp", []string{"http", "unix"}, ""},
 		{"wed", []string{"web", "wet"}, "web"}, // the first of equals
 		{"we", []string{"web-api", "web"}, "web"},
+		{"acess_log", []string{"log", "access_log"}, "access_log"},
+		{"accesslog", []string{"log", "access_log"}, "access_log"},
 		{"anything", nil, ""},
 	}
 	for _, tt := range tests {

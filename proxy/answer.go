@@ -80,7 +80,7 @@ func (x *exchange) own(status int, contentType string, fields http1.Header, body
 	to := x.reply(http1.Sized, int64(len(body)))
 	x.head = appendOwn(x.head[:0], status, contentType, fields, body, &to)
 	if _, err := x.conn.Write(x.head); err != nil {
-		x.over = true
+		x.abort() // nobody reads
 	}
 	if x.req.Method != http.MethodHead {
 		x.written = int64(len(body))

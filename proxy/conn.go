@@ -64,6 +64,7 @@ func (c *conn) renew() {
 // parked.
 func (c *conn) Serve() {
 	defer c.server.rescue(func() {
+		c.Leave()
 		if c.exchange != nil {
 			c.exchange.dropBackend()
 		}

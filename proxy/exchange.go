@@ -265,6 +265,7 @@ func (x *exchange) abort() { x.over, x.conn.broken = true, true }
 
 // mistake ends a request in which this program went wrong, and no other.
 func (x *exchange) mistake(v any) {
+	x.conn.Leave() // the log may be stuck
 	x.conn.settings.mistake("a mistake in rota ended a request", v)
 	_ = x.endUpload()
 	x.dropBackend()

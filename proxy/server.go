@@ -144,6 +144,12 @@ func (s *Server) acceptFailed(err error, pause time.Duration) {
 	o.Logger.Log(level, message, "listener", o.Name, "error", err, "pause", pause)
 }
 
+// Discard gives up a server that is never to serve: see [socket.Listener.Discard].
+func (s *Server) Discard() error {
+	defer s.cancel()
+	return s.listener.Discard()
+}
+
 // Shutdown stops accepting, lets the requests under way finish until ctx is
 // done, then closes whatever is left. It returns ctx's error where something
 // was.
@@ -181,11 +187,11 @@ func (o *Options) mistake(message string, panicked any) {
 }
 
 // rescue keeps a mistake of ours from ending more than what it happened in. It
-// is deferred, and does then what is left to do there.
-func (s *Server) rescue(then func()) {
+// is deferred, and does first what is left to do there: the log may be stuck.
+func (s *Server) rescue(first func()) {
 	if v := recover(); v != nil {
+		first()
 		s.options().mistake("a mistake in rota ended a connection", v)
-		then()
 	}
 }
 

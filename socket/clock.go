@@ -33,6 +33,7 @@ type Clock struct {
 	dozing  [turns]list // each tick is for one of these
 	watches []*func(now time.Duration)
 	loops   func() []*loop // where connections wait
+	doors   atomic.Uint32  // listeners there have been
 }
 
 // NewClock returns a clock that stands still until [Clock.Run].
@@ -74,22 +75,24 @@ func (c *Clock) runLoops() (end func()) {
 	}
 }
 
-// slack is how many clients more than another a loop takes on, before they are
-// shared out: to be served where one was accepted is cheapest.
-const slack = 8
-
-// leastBusy returns the loop with the fewest clients, near if that is about as
-// good.
+// leastBusy returns the loop with the fewest clients, near if that has an eighth more
+// at most: to be served where one was accepted is cheapest.
 func (c *Clock) leastBusy(near *loop) *loop {
 	best := near
 	for _, l := range c.loops() {
 		switch {
-		case best == nil, best == near && l.load.Load()+slack < best.load.Load(),
+		case best == nil, best == near && 8*l.load.Load() < 7*best.load.Load(),
 			best != near && l.load.Load() < best.load.Load():
 			best = l
 		}
 	}
 	return best
+}
+
+// doorLoop returns the loop for the next listener.
+func (c *Clock) doorLoop() *loop {
+	loops := c.loops()
+	return loops[int(c.doors.Add(1)-1)%len(loops)]
 }
 
 // Now returns the time since the clock was made, at most a [Tick] behind.

@@ -236,7 +236,11 @@ func (c *Conn) wait(s *side) error {
 		}
 	}
 	c.block(&s.waits)
-	return c.over(s)
+	err := c.over(s)
+	if err != nil {
+		c.more = true // the news may have been of something to read, too
+	}
+	return err
 }
 
 // over returns why a wait ends at once, nil where it does not. Who reads asks

@@ -32,7 +32,7 @@ func newDoor(l *Listener) (*door, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &door{listener: l, loop: l.options.Clock.leastBusy(nil), most: math.MaxInt}
+	d := &door{listener: l, loop: l.options.Clock.doorLoop(), most: math.MaxInt}
 	if limit := Descriptors(); limit > 0 {
 		d.most = limit - reserved(limit)
 	}
@@ -104,7 +104,7 @@ func (d *door) crowded() bool {
 // of them will end.
 func (d *door) rest(err error, pause time.Duration) {
 	d.listener.options.Clock.Short()
-	d.listener.options.Failed(err, pause)
+	d.listener.complain(err, pause)
 	_ = d.loop.control(syscall.EPOLL_CTL_MOD, d.fd, 0)
 	time.AfterFunc(pause, d.resume)
 }

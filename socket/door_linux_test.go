@@ -29,6 +29,10 @@ func TestTheEndOfAccepting(t *testing.T) {
 		t.Fatal(err)
 	}
 	const n = 2*acceptMax + 1
+	l.mu.Lock() // nobody gets to look
+	if err := l.door.open(); err != nil {
+		t.Fatal(err)
+	}
 	for range n {
 		conn, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {
@@ -36,6 +40,7 @@ func TestTheEndOfAccepting(t *testing.T) {
 		}
 		defer conn.Close()
 	}
+	l.mu.Unlock()
 	if err := l.Close(); err != nil {
 		t.Error(err)
 	}
@@ -79,4 +84,28 @@ func duplicate(t *testing.T, l *net.TCPListener) net.Listener {
 	}
 	t.Cleanup(func() { other.Close() })
 	return other
+}
+
+// Who has connected to a listener that never served is left to whoever else has the
+// socket; no loop need run.
+func TestTheEndOfAListenerThatNeverServed(t *testing.T) {
+	plain, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := duplicate(t, plain.(*net.TCPListener))
+	l, err := Listen(plain, ListenerOptions{Clock: NewClock(), Open: func(*Conn) Owner { t.Error("somebody is let in"); return nobody{} }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := dial(t, l)
+	defer client.Close()
+	if err := l.Discard(); err != nil {
+		t.Error(err)
+	}
+	conn, err := other.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
 }

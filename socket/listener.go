@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,6 +27,8 @@ type Listener struct {
 	options ListenerOptions
 	door    *door // nil where connections have goroutines of their own
 	hands   sync.WaitGroup
+
+	complains atomic.Bool // somebody is being told of an error
 
 	mu     sync.Mutex
 	closed bool
@@ -110,15 +113,32 @@ func (l *Listener) open(plain net.Conn) {
 	l.hands.Go(c.owner.Serve)
 }
 
+// complain tells of an error, in a goroutine of its own: who is told may be stuck, and
+// then is not told of more.
+func (l *Listener) complain(err error, pause time.Duration) {
+	if l.complains.CompareAndSwap(false, true) {
+		l.hands.Go(func() {
+			l.options.Failed(err, pause)
+			l.complains.Store(false)
+		})
+	}
+}
+
 // Close ends accepting, once it has who is at the door. Nothing is opened after it.
 // The socket itself stays open for as long as another process has it.
-func (l *Listener) Close() error {
+func (l *Listener) Close() error { return l.close(true) }
+
+// Discard is Close for a listener that has never served: who is at the door is left to
+// another process, if one has the socket. No clock need run.
+func (l *Listener) Discard() error { return l.close(false) }
+
+func (l *Listener) close(served bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
 		return nil
 	}
-	if l.door != nil {
+	if l.door != nil && served {
 		l.door.close()
 	}
 	l.closed = true

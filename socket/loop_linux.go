@@ -27,15 +27,20 @@ type loop struct {
 	bell  int          // a descriptor by which others wake the loop
 	load  atomic.Int64 // connections of clients
 	hands sync.WaitGroup
-	ring  *ring // nil where there is none
+	ring  *ring        // nil where there is none
+	away  atomic.Int64 // tasks that are about to come back, or to end
 	// Its own:
-	idle  []*task
-	over  bool
-	tired []*task // that go on in the next turn, without news
-	awake []*task // memory for others
-	mails []*mail // that go out at the end of its turn
-	spare []*mail // memory for others
-	batch []*mail // of these, those that are dealt with
+	events  [128]syscall.EpollEvent
+	sources [128]source // of the events
+	pass    uint64      // how often it has polled
+	others  bool        // goroutines that have no turns were told of something in this sprint
+	idle    []*task
+	over    bool
+	tired   []*task // that go on in the next turn, without news
+	awake   []*task // memory for others
+	mails   []*mail // that go out at the end of its turn
+	spare   []*mail // memory for others
+	batch   []*mail // of these, those that are dealt with
 
 	mu     sync.Mutex
 	known  []source // by descriptor
@@ -154,8 +159,12 @@ func (c *Conn) move(l *loop) error {
 		c.loop.drop(c.fd)
 		_ = c.loop.control(syscall.EPOLL_CTL_DEL, c.fd, 0) // it is there
 	}
+	if err := l.watch(c.fd, c, edges); err != nil {
+		c.loop = nil
+		return err
+	}
 	c.loop = l
-	return l.watch(c.fd, c, edges)
+	return nil
 }
 
 // ownDescriptor returns a descriptor of our own for what conn has, -1 where it has
@@ -177,24 +186,12 @@ func ownDescriptor(conn net.Conn, clock *Clock) (fd int, err error) {
 func (l *loop) run() {
 	defer l.close()
 	raw, err := l.epoll.SyscallConn()
+	if err == nil {
+		err = raw.Read(l.sprint)
+	}
 	if err != nil {
 		panic(err) // it is open
 	}
-	var events [128]syscall.EpollEvent
-	var sources [len(events)]source
-	_ = raw.Read(func(uintptr) (done bool) {
-		for began := time.Now(); ; {
-			n := l.poll(events[:], len(l.tired) > 0)
-			more := l.dispatch(events[:n], sources[:n])
-			l.goOn()
-			l.deliver()
-			// To wait with the poller is for when nothing is left: of that it has
-			// told already, and does not tell again.
-			if none := n < len(events) && !more && len(l.tired) == 0; l.over || none && (n == 0 || time.Since(began) > sprint) {
-				return l.over
-			}
-		}
-	})
 	for _, t := range l.idle {
 		t.stop()
 	}
@@ -204,16 +201,47 @@ func (l *loop) run() {
 // A loop that is busy keeps its processor to itself while it waits for a moment:
 // to give it up, and to get another one, costs as much as some requests do, and
 // what the loop looks after would have to move to that one's caches. Nobody else
-// gets anything done there meanwhile, so that it must not last.
+// gets anything done there meanwhile, so that it must not last, and is not for
+// when others have been told to do something.
 const (
-	linger = 1                    // for each wait, in milliseconds
-	sprint = 2 * time.Millisecond // from one turn of the scheduler's to the next
+	linger    = 1                    // for each wait, in milliseconds
+	maxSprint = 2 * time.Millisecond // from one turn of the scheduler's to the next
 )
 
-// poll waits for events, but not where somebody is to go on.
-func (l *loop) poll(events []syscall.EpollEvent, goesOn bool) int {
+// sprint gives everybody turns until there is nothing to do, or it is the
+// scheduler's. It returns whether this is the end.
+func (l *loop) sprint(uintptr) (over bool) {
+	for began := time.Now(); ; {
+		n := l.poll(l.events[:])
+		l.pass++
+		more := l.dispatch(l.events[:n], l.sources[:n])
+		l.goOn()
+		l.deliver()
+		idle := n < len(l.events) && !more && !l.goesOn()
+		late := time.Since(began) > maxSprint
+		switch {
+		case l.over:
+			return true
+		case idle && (n == 0 || late):
+			l.others = false
+			return false
+		case late:
+			// To wait with the poller is for when nothing is left: of the rest it
+			// has told already, and does not tell again.
+			runtime.Gosched()
+			began = time.Now()
+		}
+	}
+}
+
+// goesOn reports whether somebody is to go on without news.
+func (l *loop) goesOn() bool { return len(l.tired)+len(l.mails) > 0 }
+
+// poll waits for events, but not where somebody is to go on, or may want the
+// processor.
+func (l *loop) poll(events []syscall.EpollEvent) int {
 	wait := uintptr(linger)
-	if goesOn {
+	if l.goesOn() || l.others || l.away.Load() > 0 {
 		wait = 0
 	}
 	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(l.epfd),
@@ -298,9 +326,9 @@ func (l *loop) post(t turn) {
 
 // resume lets a task go on until it waits.
 func (l *loop) resume(t *task) {
-	t.moved = 0
 	switch s, _ := t.next(); s {
 	case leaving:
+		l.others = true
 		l.hands.Go(t.abroad)
 	case resting:
 		if len(l.idle) == maxIdleTasks {

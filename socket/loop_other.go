@@ -15,6 +15,10 @@ type loop struct {
 	load  atomic.Int64
 	ring  *ring
 	tired []*task
+	away  atomic.Int64
+	pass  uint64
+
+	others bool
 
 	mails, spare, batch []*mail
 }

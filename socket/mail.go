@@ -27,6 +27,16 @@ type mail struct {
 // unasked, or had left.
 var ErrTouched = errors.New("the connection was touched while nobody used it")
 
+// Gathers reports whether what is sent at about the same time goes out in one system
+// call, for which the kernel must let this process have io_uring.
+func Gathers() bool {
+	r := newRing()
+	if r != nil {
+		r.close()
+	}
+	return r != nil
+}
+
 // posts reports whether what a connection writes goes out with what others do.
 func (c *Conn) posts() bool { return c.task != nil && !c.task.away && c.task.loop.ring != nil }
 
@@ -47,24 +57,23 @@ func (t *task) delivered() (n int, again bool, err error) {
 	return m.n, m.again, m.err
 }
 
-// deliver has all mails go out. Who has written them goes on, and may write more.
+// deliver has all mails go out. Who has written them goes on; what they write then
+// goes out at the end of the next turn, so that others have theirs.
 func (l *loop) deliver() {
-	for len(l.mails) > 0 {
-		mails := l.mails
-		l.mails = l.spare[:0]
-		l.each(mails, look)
-		l.each(mails, send)
-		for _, m := range mails {
-			switch m.posted = false; {
-			case !m.silent:
-				l.resume(m.conn.task)
-			case m.again || m.err != nil:
-				m.conn.reads.wake(m.conn, l)
-			}
+	mails := l.mails
+	l.mails = l.spare[:0]
+	l.each(mails, look)
+	l.each(mails, send)
+	for _, m := range mails {
+		switch m.posted = false; {
+		case !m.silent:
+			l.resume(m.conn.task)
+		case m.again || m.err != nil:
+			m.conn.reads.wake(m.conn, l)
 		}
-		clear(mails)
-		l.spare = mails
 	}
+	clear(mails)
+	l.spare = mails
 }
 
 // step is what is done with each mail, one after the other.
@@ -109,8 +118,8 @@ func (l *loop) each(mails []*mail, s step) {
 // number of an error.
 func (m *mail) went(s step, result int) {
 	errno := syscall.Errno(-result)
-	if result < 0 && errno == syscall.EINTR {
-		return // it is done alone
+	if result < 0 && (errno == syscall.EINTR || errno == syscall.EINVAL || errno == syscall.EOPNOTSUPP) {
+		return // nothing was done, and it is done alone
 	}
 	switch m.done = true; {
 	case s == look && (result >= 0 || errno != syscall.EAGAIN):

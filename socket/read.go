@@ -50,6 +50,7 @@ func (c *Conn) Loop(h Handler) (parked bool, err error) {
 		if err != nil {
 			return false, err
 		}
+		c.moves(n)
 		next = h.Ready(n)
 	}
 	return false, nil
@@ -68,7 +69,10 @@ func (c *Conn) await(next Next) (parked bool, err error) {
 		return true, nil
 	}
 	c.task = t
-	return false, c.over(&c.reads)
+	if err = c.over(&c.reads); err != nil {
+		c.more = true // the news may have been of something to read, too
+	}
+	return false, err
 }
 
 func (c *Conn) loopPlain(h Handler) error {

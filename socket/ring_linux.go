@@ -153,11 +153,23 @@ func (r *ring) submit(mails []*mail, s step) bool {
 			left -= int(n)
 		case syscall.EINTR, syscall.EAGAIN, syscall.EBUSY: // it is short of memory for a moment
 		default:
+			if left < len(mails) {
+				lose(mails, errno)
+			}
 			return false
 		}
 		open -= r.take(mails, s)
 	}
 	return true
+}
+
+// lose is for mails of which some may have gone out, and nobody can tell which.
+func lose(mails []*mail, err error) {
+	for _, m := range mails {
+		if !m.done {
+			m.done, m.n, m.err = true, len(m.bytes), err
+		}
+	}
 }
 
 // take notes what has become of some, and returns of how many.

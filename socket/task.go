@@ -19,7 +19,8 @@ type task struct {
 	away  bool              // it has left the loop
 	stays bool              // until it is called back
 	mail  mail              // what it writes
-	moved int               // bytes, in its turn
+	moved int               // bytes, in a pass of the loop
+	pass  uint64            // which
 }
 
 // signal is why a task has ended its turn.
@@ -61,13 +62,14 @@ func (t *task) home() bool {
 	if t.away && !t.stays {
 		t.yield(coming)
 		t.away = false
+		t.loop.away.Add(-1)
 	}
 	return !t.away
 }
 
-// turnMax is how many bytes a task may move in its turn, where more are there. The
-// others wait meanwhile.
-const turnMax = 256 << 10
+// turnMax is how many bytes a task may move in one pass of the loop, where more are
+// there. The others wait meanwhile.
+const turnMax = 128 << 10
 
 // moves counts what a connection has moved, and gives others their turns where that
 // is enough.
@@ -75,6 +77,9 @@ func (c *Conn) moves(n int) {
 	t := c.task
 	if t == nil || t.away {
 		return
+	}
+	if t.pass != t.loop.pass {
+		t.pass, t.moved = t.loop.pass, 0
 	}
 	if t.moved += n; t.moved >= turnMax {
 		t.loop.tired = append(t.loop.tired, t)
@@ -85,6 +90,7 @@ func (c *Conn) moves(n int) {
 func (t *task) leave() {
 	if !t.away {
 		t.away = true
+		t.loop.away.Add(1)
 		t.yield(leaving)
 	}
 }
@@ -94,6 +100,9 @@ func (t *task) abroad() {
 	if s, _ := t.next(); s == coming {
 		t.loop.post(turn{resume: t})
 		return
+	}
+	if !t.stays {
+		t.loop.away.Add(-1)
 	}
 	t.stop() // the work is done
 }
@@ -112,15 +121,27 @@ func (c *Conn) Leave() {
 func (c *Conn) Share() {
 	if c.task != nil {
 		c.task.leave()
-		c.task.stays = true
+		c.task.stay(true)
 	}
 }
 
 // Unshare makes the connection one goroutine's again.
 func (c *Conn) Unshare() {
 	if c.task != nil {
-		c.task.stays = false
+		c.task.stay(false)
 	}
+}
+
+// stay tells whether a task that is away will be for long.
+func (t *task) stay(stays bool) {
+	switch {
+	case stays == t.stays:
+	case stays:
+		t.loop.away.Add(-1)
+	default:
+		t.loop.away.Add(1)
+	}
+	t.stays = stays
 }
 
 // Join has the connection be used together with that of a client, by the same

@@ -69,6 +69,9 @@ func (w *waits) goOn(c *Conn, state uint32, l *loop) {
 	case state == left:
 		c.loop.post(turn{start: c})
 	case t == nil:
+		if l != nil {
+			l.others = true
+		}
 		w.woken <- struct{}{}
 	case t.loop == l:
 		l.resume(t)

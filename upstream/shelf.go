@@ -85,6 +85,9 @@ func (s *shelf) take(now time.Duration, sure bool, home int) *Conn {
 	for {
 		s.mu.Lock()
 		i := s.nearest(home)
+		if i >= 0 && sure && !s.spares(s.conns[i].unused(now), now) {
+			i = len(s.conns) - 1 // it was used last
+		}
 		if i < 0 || sure && !s.spares(s.conns[i].unused(now), now) {
 			s.mu.Unlock()
 			return nil

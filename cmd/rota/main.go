@@ -103,7 +103,7 @@ func run(file string, stderr io.Writer) int {
 	}
 	logger := newLogs(c.Log, stderr)
 	adoptStandardLog(logger)
-	tellLimits(socket.Descriptors(), logger)
+	tellLimits(socket.Descriptors(), socket.Gathers(), logger)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once

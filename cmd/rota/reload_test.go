@@ -18,6 +18,7 @@ import (
 	"github.com/rota-lb/rota/balancer"
 	"github.com/rota-lb/rota/pool"
 	"github.com/rota-lb/rota/proxy"
+	"github.com/rota-lb/rota/socket"
 )
 
 // rewrite replaces the configuration, without telling the program.
@@ -186,7 +187,7 @@ func TestAReloadIsRefused(t *testing.T) {
 // not even where no clock runs yet.
 func TestADiscardedListenerIsNotWaitedFor(t *testing.T) {
 	r := start(t, addresses+fixed(t, "web", says("web")))
-	server, err := proxy.Listen(t.Context(), proxy.Options{Address: "127.0.0.1:0", Clock: r.clock, IdleTimeout: time.Hour, Logger: r.logger})
+	server, err := proxy.Listen(t.Context(), proxy.Options{Address: "127.0.0.1:0", Clock: socket.NewClock(), IdleTimeout: time.Hour, Logger: r.logger})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -265,19 +265,12 @@ func (p *program) discard(s, now *stage) {
 	if file, ok := s.accessOut.(io.Closer); ok {
 		_ = file.Close() // nothing was written
 	}
-	ctx, cancel := context.WithTimeout(p.ctx, discardTimeout)
-	defer cancel()
 	for _, l := range s.listeners {
 		if !now.has(l.server) {
-			_ = l.server.Shutdown(ctx) // hardly anybody has connected
+			_ = l.server.Discard() // hardly anybody has connected
 		}
 	}
 }
-
-// discardTimeout is how long those may take who are at the door of listeners that
-// are discarded. Meanwhile nothing else is reloaded, and a process that can't start
-// does not end.
-const discardTimeout = 2 * time.Second
 
 // service returns the service of that name, nil where there is none.
 func (s *stage) service(name string) *service {

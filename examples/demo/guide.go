@@ -33,7 +33,7 @@ Try, in another terminal in this folder:
   kill -9 {{.Kill.PID}}
   {{.Env}}bin/backend {{.Kill.Args}} &
 
-  # Consul hangs for a minute: nobody notices
+  # Consul hangs for a minute: no client notices
   kill -STOP {{.Consul}}; sleep 60; kill -CONT {{.Consul}}
 
 Consul's own view, in a browser: http://localhost:{{.UI}}/ui
