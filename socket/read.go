@@ -140,9 +140,13 @@ func (c *Conn) Exchange(head, body []byte, b *Buffer, clean bool) (written int, 
 			return 0, err // before anything is lost on it
 		}
 	}
+	if clean && c.more { // who splices can't tell whether that was all
+		if c.Peek() != Silent {
+			return 0, c.opError("write", ErrTouched)
+		}
+		c.more = false
+	}
 	switch {
-	case clean && c.more:
-		return 0, c.opError("write", ErrTouched)
 	case len(head) > 0 && len(body) == 0 && !c.more && c.posts():
 		written, err = c.ask(head, clean)
 	case clean && c.Peek() != Silent:

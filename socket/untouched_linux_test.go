@@ -153,3 +153,16 @@ func TestExchangeOnWhatWasTouched(t *testing.T) {
 		})
 	}
 }
+
+// Of a connection that was spliced from nobody knows whether more is there. It is used
+// again all the same.
+func TestExchangeAfterASplice(t *testing.T) {
+	r := newRig(t, tcp)
+	r.more = true
+	r.peers.Go(func() { io.ReadFull(r.peer, make([]byte, 5)); io.WriteString(r.peer, "answer") })
+	var b Buffer
+	if n, err := r.Exchange([]byte("hello"), nil, &b, true); n != 5 || err != nil || string(b.Bytes()) != "answer" {
+		t.Errorf("wrote %d bytes, read %q, %v", n, b.Bytes(), err)
+	}
+	b.Release()
+}
