@@ -46,7 +46,7 @@ func TestLargeBodies(t *testing.T) {
 		if got != want {
 			t.Errorf("the checksum is %s, want %s", got, want)
 		}
-		if n := after.TotalAlloc - before.TotalAlloc; n > large/2 { // -race makes pools forget
+		if n := after.TotalAlloc - before.TotalAlloc; n > 3*large/2 { // -race makes pools forget; to keep it whole takes more, by doubling
 			t.Errorf("%d MB of memory were taken for a body of %d MB", n>>20, large>>20)
 		}
 	}
