@@ -236,9 +236,15 @@ func (c *Conn) wait(s *side) error {
 		}
 	}
 	c.block(&s.waits)
+	return c.overAfter(s)
+}
+
+// overAfter is over for who has taken news, which may have been of something to read,
+// too. What is known of that is the reader's own.
+func (c *Conn) overAfter(s *side) error {
 	err := c.over(s)
-	if err != nil {
-		c.more = true // the news may have been of something to read, too
+	if err != nil && s == &c.reads {
+		c.more = true
 	}
 	return err
 }

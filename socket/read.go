@@ -69,10 +69,7 @@ func (c *Conn) await(next Next) (parked bool, err error) {
 		return true, nil
 	}
 	c.task = t
-	if err = c.over(&c.reads); err != nil {
-		c.more = true // the news may have been of something to read, too
-	}
-	return false, err
+	return false, c.overAfter(&c.reads)
 }
 
 func (c *Conn) loopPlain(h Handler) error {
