@@ -104,15 +104,16 @@ func (k *knowledge) learn(a answer, err error, now time.Time) (update discovery.
 	if reading == doubtful {
 		return discovery.Update{Kind: discovery.Unchanged}, false
 	}
-	lost := k.last.lost(list)
-	switch {
-	case streamed(a.meta) && (reading == same || len(lost) > 0):
-		k.index = 0
-		if absent := lost.filter(); absent != "" && len(list) >= many && !k.holds() {
-			k.doubt = &doubt{said: list, index: next, absent: absent}
+	if streamed(a.meta) {
+		if lost := k.last.lost(list); reading == same || len(lost) > 0 {
+			k.index = 0
+			if absent := lost.filter(); absent != "" && len(list) >= many && !k.holds() {
+				k.doubt = &doubt{said: list, index: next, absent: absent}
+			}
+			return discovery.Update{Kind: discovery.Unchanged}, false
 		}
-		return discovery.Update{Kind: discovery.Unchanged}, false
-	case k.told && reading == same:
+	}
+	if k.told && reading == same {
 		return discovery.Update{Kind: discovery.Unchanged}, true
 	}
 	list = k.believe(list, a.asked.consistent, now)
