@@ -11,15 +11,6 @@ import (
 	"time"
 )
 
-// alone has all that the test does wait in one loop.
-func alone(t *testing.T) *Clock {
-	clock := newClock(t)
-	all := clock.loops
-	clock.loops = func() []*loop { return all()[:1] }
-	t.Cleanup(func() { clock.loops = all })
-	return clock
-}
-
 // server is an owner that does something once.
 type server struct{ serve func() }
 

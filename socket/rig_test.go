@@ -183,6 +183,15 @@ func newClock(t *testing.T) *Clock {
 	return c
 }
 
+// alone has all that the test does wait in one loop.
+func alone(t *testing.T) *Clock {
+	clock := newClock(t)
+	all := clock.loops
+	clock.loops = func() []*loop { return all()[:1] }
+	t.Cleanup(func() { clock.loops = all })
+	return clock
+}
+
 // runs has the time of the clock pass by itself, as long as the test.
 func runs(t *testing.T, c *Clock) {
 	stop := make(chan struct{})

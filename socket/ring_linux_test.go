@@ -110,10 +110,7 @@ func TestRingLooks(t *testing.T) {
 // is told of each of these n+1 in the loop's time, before it is answered.
 func crowd(t *testing.T, n int, backed bool, turn func(i int, l *loop, peers []net.Conn)) {
 	openRing(t).close()
-	clock := newClock(t)
-	all := clock.loops
-	clock.loops = func() []*loop { return all()[:1] }
-	t.Cleanup(func() { clock.loops = all })
+	clock := alone(t)
 	var asked atomic.Int64
 	var peers []net.Conn
 	var known sync.Mutex // the loop knows them, too

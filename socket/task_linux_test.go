@@ -153,10 +153,7 @@ func backendOf(t *testing.T, c *Clock) (*Conn, net.Conn) {
 // A request is served while another one blocks, after Leave, for which the same
 // loop waits.
 func TestWhoLeavesHoldsNobody(t *testing.T) {
-	clock := newClock(t)
-	all := clock.loops
-	clock.loops = func() []*loop { return all()[:1] }
-	t.Cleanup(func() { clock.loops = all })
+	clock := alone(t)
 	hold, held := make(chan struct{}), make(chan struct{})
 	var first atomic.Bool
 	l, opened := echoes(t, clock, func(e *echo) {
@@ -194,10 +191,7 @@ func TestWhoLeavesHoldsNobody(t *testing.T) {
 
 // Who has very much to move lets others go on in between.
 func TestNobodyKeepsTheTurn(t *testing.T) {
-	clock := newClock(t)
-	all := clock.loops
-	clock.loops = func() []*loop { return all()[:1] }
-	t.Cleanup(func() { clock.loops = all })
+	clock := alone(t)
 	began, asked := make(chan struct{}), make(chan struct{})
 	var first, through atomic.Bool
 	l, opened := echoes(t, clock, func(e *echo) {
