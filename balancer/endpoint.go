@@ -88,6 +88,30 @@ func (e *Endpoint) Forget() {
 	e.peak.took.Store(0)
 }
 
+// Learned is what the data path has learned of an endpoint, for another process
+// that is to go on with it.
+type Learned struct {
+	Streak  uint32        `json:"streak,omitzero"`
+	Answers uint64        `json:"answers,omitzero"` // that Mean and P99 come from
+	Mean    time.Duration `json:"mean,omitzero"`
+	P99     time.Duration `json:"p99,omitzero"`
+	Peak    time.Duration `json:"peak,omitzero"` // as ewma has it
+}
+
+// Learned returns what has been learned.
+func (e *Endpoint) Learned() Learned {
+	l := Learned{Streak: e.streak.Load(), Peak: time.Duration(e.peak.took.Load())}
+	l.Answers, l.Mean, l.P99 = e.latency.learned()
+	return l
+}
+
+// Learn has an endpoint that is new go on with what another process has learned.
+func (e *Endpoint) Learn(l Learned) {
+	e.streak.Store(l.Streak)
+	e.latency.learn(l.Answers, l.Mean, l.P99)
+	e.peak.took.Store(max(0, int64(l.Peak)))
+}
+
 // InFlight returns the number of attempts picked and not yet done.
 func (e *Endpoint) InFlight() int64 { return e.inFlight.Load() }
 

@@ -1,7 +1,9 @@
 package balancer
 
 import (
+	"encoding/json"
 	"errors"
+	"math"
 	"testing"
 	"time"
 )
@@ -131,5 +133,39 @@ func TestSilenceIsSlow(t *testing.T) {
 	e.Done(Silent, "10.0.0.1:80", 100*time.Millisecond, nil)
 	if mean, _ := e.Latency(); mean < 10*time.Millisecond {
 		t.Errorf("the mean is %v after a silence of 100 ms", mean)
+	}
+}
+
+// Another process goes on with what was learned as if it had learned it itself,
+// whatever it is told.
+func TestWhatIsLearnedIsTakenOver(t *testing.T) {
+	e := NewEndpoint("node/web-1", "10.0.0.1:80", nil)
+	e.peak.picked.Store(1)
+	for range 2 * enough {
+		e.Done(Succeeded, "10.0.0.1:80", time.Millisecond, nil)
+	}
+	e.Done(Broken, "10.0.0.1:80", 0, errors.New("reset"))
+	text, err := json.Marshal(e.Learned())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var learned Learned
+	if err := json.Unmarshal(text, &learned); err != nil {
+		t.Fatal(err)
+	}
+	next := NewEndpoint("node/web-1", "10.0.0.1:80", nil)
+	next.Learn(learned)
+	if got, want := next.Learned(), e.Learned(); got != want || got.Mean != time.Millisecond || got.Streak != 1 || got.Peak != asFailure {
+		t.Errorf("it knows %+v, want %+v", got, want)
+	}
+	for _, bad := range []Learned{
+		{Answers: math.MaxUint64, Mean: math.MaxInt64, P99: math.MaxInt64, Peak: math.MaxInt64},
+		{Answers: 1, Mean: -1, P99: -1, Peak: -1},
+	} {
+		next.Learn(bad)
+		next.Done(Succeeded, "10.0.0.1:80", time.Millisecond, nil)
+		if mean, p99 := next.Latency(); mean < 0 || p99 < 0 || next.peak.faded(uptime()) < 0 {
+			t.Errorf("after %+v it answers in %v, 99 in 100 in %v", bad, mean, p99)
+		}
 	}
 }

@@ -76,6 +76,18 @@ func (l *latency) forget() {
 	l.quantile.Store(0)
 }
 
+// learned returns the estimates, and how many answers they are worth.
+func (l *latency) learned() (n uint64, mean, p99 time.Duration) {
+	word := l.mean.Load()
+	return word >> countShift, time.Duration(word & meanMask), time.Duration(l.quantile.Load())
+}
+
+// learn takes over the estimates of another.
+func (l *latency) learn(n uint64, mean, p99 time.Duration) {
+	l.mean.Store(min(n, enough)<<countShift | uint64(max(0, min(mean, meanMask))))
+	l.quantile.Store(uint64(max(0, p99)))
+}
+
 // get returns the estimates, 0 where they are worth nothing yet.
 func (l *latency) get() (mean, p99 time.Duration) {
 	word := l.mean.Load()

@@ -6,10 +6,20 @@ package health
 type Active struct {
 	healthyAfter, unhealthyAfter int
 
-	known, healthy   bool
+	verdict          Verdict
 	passes, failures int // in a row; at least one of them is 0
 	retries          int // checks failed since it went down, no pass between
 }
+
+// Verdict is what the checks say of an endpoint.
+type Verdict string
+
+// The verdicts. The zero Verdict is that of an endpoint of which nothing is known.
+const (
+	Unknown   Verdict = ""
+	Healthy   Verdict = "healthy"
+	Unhealthy Verdict = "unhealthy"
+)
 
 // Transition is a change of verdict.
 type Transition uint8
@@ -34,11 +44,11 @@ func (t Transition) String() string {
 	}
 }
 
-// NewActive returns the state of an endpoint of which nothing is known. It goes
+// NewActive returns the state of an endpoint of which there is a verdict. It goes
 // up after healthyAfter passes in a row and, once it has been up, down after
 // unhealthyAfter failures in a row. Less than 1 means 1.
-func NewActive(healthyAfter, unhealthyAfter int) Active {
-	return Active{healthyAfter: healthyAfter, unhealthyAfter: unhealthyAfter}
+func NewActive(v Verdict, healthyAfter, unhealthyAfter int) Active {
+	return Active{verdict: v, healthyAfter: healthyAfter, unhealthyAfter: unhealthyAfter}
 }
 
 // With returns the same state under other thresholds. The verdict stands: they
@@ -48,11 +58,8 @@ func (a Active) With(healthyAfter, unhealthyAfter int) Active {
 	return a
 }
 
-// Known reports whether there has been a verdict yet.
-func (a Active) Known() bool { return a.known }
-
-// Healthy reports the verdict; it is false while there is none.
-func (a Active) Healthy() bool { return a.healthy }
+// Verdict returns the verdict.
+func (a Active) Verdict() Verdict { return a.verdict }
 
 // Observe returns the state after r, and how the verdict changed.
 //
@@ -67,7 +74,7 @@ func (a Active) Observe(r Result) (Active, Transition) {
 	switch {
 	case r.Err == nil:
 		return a.pass()
-	case ownFault(r.Err) && (a.known || !unassignable(r.Err)), r.Passive && a.down():
+	case ownFault(r.Err) && (a.known() || !unassignable(r.Err)), r.Passive && a.down():
 		return a, None
 	default:
 		return a.fail()
@@ -77,10 +84,10 @@ func (a Active) Observe(r Result) (Active, Transition) {
 func (a Active) pass() (Active, Transition) {
 	a.passes++
 	a.failures, a.retries = 0, 0
-	if a.healthy || a.passes < a.healthyAfter {
+	if a.up() || a.passes < a.healthyAfter {
 		return a, None
 	}
-	a.known, a.healthy = true, true
+	a.verdict = Healthy
 	return a, Up
 }
 
@@ -91,11 +98,13 @@ func (a Active) fail() (Active, Transition) {
 		a.retries++
 		return a, None
 	}
-	if a.known && a.failures < a.unhealthyAfter {
+	if a.known() && a.failures < a.unhealthyAfter {
 		return a, None
 	}
-	a.known, a.healthy = true, false
+	a.verdict = Unhealthy
 	return a, Down
 }
 
-func (a Active) down() bool { return a.known && !a.healthy }
+func (a Active) known() bool { return a.verdict != Unknown }
+func (a Active) up() bool    { return a.verdict == Healthy }
+func (a Active) down() bool  { return a.verdict == Unhealthy }

@@ -40,8 +40,8 @@ func replay(a Active, history string) (Active, Transition) {
 //	down        down 1      down           -             -
 //	down 1      Up          down           -             -
 func TestActiveMatrix(t *testing.T) {
-	unknown, known := Active{}, Active{known: true}
-	up := Active{known: true, healthy: true}
+	unknown, known := Active{}, Active{verdict: Unhealthy}
+	up := Active{verdict: Healthy}
 	with := func(a Active, passes, failures, retries int) Active {
 		a.passes, a.failures, a.retries = passes, failures, retries
 		return a
@@ -90,7 +90,7 @@ func TestActiveMatrix(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.state+" "+string(test.event), func(t *testing.T) {
-			before, _ := replay(NewActive(2, 3), test.history)
+			before, _ := replay(NewActive(Unknown, 2, 3), test.history)
 			got, change := before.Observe(events[test.event])
 
 			want := test.want
@@ -125,7 +125,7 @@ func TestActiveHistories(t *testing.T) {
 	letters := map[Transition]byte{None: '.', Up: 'U', Down: 'D'}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			a := NewActive(test.healthyAfter, test.unhealthyAfter)
+			a := NewActive(Unknown, test.healthyAfter, test.unhealthyAfter)
 			var got []byte
 			for _, event := range test.history {
 				var transition Transition
@@ -143,11 +143,11 @@ func TestActiveHistories(t *testing.T) {
 // the error looks like one of ours.
 func TestAnAddressThatCantBeReachedFromHere(t *testing.T) {
 	unassignable := Result{Err: connectError(syscall.EADDRNOTAVAIL)}
-	if a, transition := NewActive(1, 2).Observe(unassignable); transition != Down || a.Healthy() {
+	if a, transition := NewActive(Unknown, 1, 2).Observe(unassignable); transition != Down || a.Verdict() != Unhealthy {
 		t.Errorf("an unknown endpoint goes %s", transition)
 	}
-	up, _ := NewActive(1, 1).Observe(Result{})
-	if a, transition := up.Observe(unassignable); transition != None || !a.Healthy() {
+	up, _ := NewActive(Unknown, 1, 1).Observe(Result{})
+	if a, transition := up.Observe(unassignable); transition != None || a.Verdict() != Healthy {
 		t.Errorf("one that has been reached goes %s: ports have run out", transition)
 	}
 }
@@ -158,30 +158,29 @@ func TestActiveAgainstHistory(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 2000 {
 		healthyAfter, unhealthyAfter := 1+random.IntN(4), 1+random.IntN(4)
-		a := NewActive(healthyAfter, unhealthyAfter)
+		a := NewActive(Unknown, healthyAfter, unhealthyAfter)
 		var history []byte
 		for range 30 {
 			event := "++-so"[random.IntN(5)]
 			before := a
 			a, _ = a.Observe(events[rune(event)])
 			// What counts: own faults never do, strikes not on what is down.
-			if event == 'o' || event == 's' && before.Known() && !before.Healthy() {
+			if event == 'o' || event == 's' && before.Verdict() == Unhealthy {
 				continue
 			}
 			history = append(history, event)
 
 			passes, failures := streaks(history)
-			healthy := before.Healthy()
+			want := before.Verdict()
 			switch {
 			case passes >= healthyAfter:
-				healthy = true
-			case failures >= unhealthyAfter, !before.Known():
-				healthy = false
+				want = Healthy
+			case failures >= unhealthyAfter, failures > 0 && want == Unknown:
+				want = Unhealthy
 			}
-			known := before.Known() || healthy || failures > 0
-			if a.Healthy() != healthy || a.Known() != known || a.passes != passes || a.failures != failures {
-				t.Fatalf("after %s (%d up, %d down): %+v, want known %t, healthy %t, streaks %d and %d",
-					history, healthyAfter, unhealthyAfter, a, known, healthy, passes, failures)
+			if a.Verdict() != want || a.passes != passes || a.failures != failures {
+				t.Fatalf("after %s (%d up, %d down): %+v, want %q, streaks %d and %d",
+					history, healthyAfter, unhealthyAfter, a, want, passes, failures)
 			}
 		}
 	}

@@ -83,10 +83,10 @@ func (c *Checker) configure(spec Spec, probe prober) {
 	}
 }
 
-// Watch has the endpoint id checked at address, at once and from then on. An
-// endpoint that is watched at that address already is left alone; one that has
-// moved starts over, as unknown. After Close, Watch does nothing.
-func (c *Checker) Watch(id, address string) {
+// Watch has the endpoint id checked at address, at once and from then on. It
+// starts with a verdict that others have found, or Unknown. An endpoint that is
+// watched at that address already is left alone. After Close, Watch does nothing.
+func (c *Checker) Watch(id, address string, v Verdict) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	old := c.targets[id]
@@ -97,7 +97,7 @@ func (c *Checker) Watch(id, address string) {
 		old.cancel()
 	}
 	ctx, cancel := context.WithCancel(c.ctx)
-	t := newTarget(c, id, address, cancel)
+	t := newTarget(c, id, address, v, cancel)
 	c.targets[id] = t
 	c.running.Go(func() { t.run(ctx) })
 }

@@ -14,7 +14,7 @@ import (
 func TestWatchChecksAtOnceThenByInterval(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t, everyTen)
-		r.Watch("a", "10.0.0.1:80")
+		r.Watch("a", "10.0.0.1:80", Unknown)
 		r.after(0)
 		r.wantProbes(t, "10.0.0.1:80", 0)
 		r.wantReports(t, "a 10.0.0.1:80 up")
@@ -30,14 +30,14 @@ func TestWatchAgain(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t, everyTen)
 		r.set("new:80", errRefused)
-		r.Watch("a", "old:80")
+		r.Watch("a", "old:80", Unknown)
 		r.after(sec)
-		r.Watch("a", "old:80") // no effect
+		r.Watch("a", "old:80", Unknown) // no effect
 		r.after(sec)
 		r.wantProbes(t, "old:80", 0)
 		r.wantReports(t, "a old:80 up")
 
-		r.Watch("a", "new:80") // starts over: one failure decides
+		r.Watch("a", "new:80", Unknown) // starts over: one failure decides
 		r.after(0)
 		r.wantProbes(t, "new:80", 2*sec)
 		r.wantReports(t, "a new:80 down")
@@ -49,8 +49,8 @@ func TestWatchAgain(t *testing.T) {
 func TestForget(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t, everyTen)
-		r.Watch("a", "a:80")
-		r.Watch("b", "b:80")
+		r.Watch("a", "a:80", Unknown)
+		r.Watch("b", "b:80", Unknown)
 		r.after(0)
 		r.Forget("a")
 		r.Forget("unheard of")
@@ -59,7 +59,7 @@ func TestForget(t *testing.T) {
 		r.after(6 * sec)
 		r.wantProbes(t, "a:80", 0)
 		r.wantProbes(t, "b:80", 0, 5*sec)
-		r.Watch("a", "a:80")
+		r.Watch("a", "a:80", Unknown)
 		r.after(0)
 		r.wantProbes(t, "a:80", 6*sec)
 	})
@@ -71,7 +71,7 @@ func TestForgetDuringCheck(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t, everyTen)
 		r.setFunc("a:80", untilCancelled)
-		r.Watch("a", "a:80")
+		r.Watch("a", "a:80", Unknown)
 		r.after(sec)
 		r.Forget("a")
 		r.after(time.Minute)
@@ -87,7 +87,7 @@ func TestTimeout(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t, everyTen)
 		r.setFunc("a:80", untilCancelled)
-		r.Watch("a", "a:80")
+		r.Watch("a", "a:80", Unknown)
 		r.after(everyTen.Timeout - 1)
 		r.wantReports(t)
 		r.after(1)
@@ -111,8 +111,8 @@ func TestClose(t *testing.T) {
 			ended = true
 			return ctx.Err()
 		})
-		r.Watch("a", "a:80")
-		r.Watch("b", "b:80")
+		r.Watch("a", "a:80", Unknown)
+		r.Watch("b", "b:80", Unknown)
 		r.after(sec)
 		r.Close()
 		if !ended {
@@ -122,8 +122,8 @@ func TestClose(t *testing.T) {
 		r.wantProbes(t, "b:80", 0)
 
 		r.Close()
-		r.Watch("c", "c:80")
-		r.Watch("b", "elsewhere:80")
+		r.Watch("c", "c:80", Unknown)
+		r.Watch("b", "elsewhere:80", Unknown)
 		r.Strike("b", errRefused)
 		r.Nudge("b")
 		r.Forget("b")
@@ -141,7 +141,7 @@ func TestContextEndsChecks(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		r := newRig(t, everyTen)
 		c := newChecker(ctx, everyTen, r.receive, r.answer, r.random)
-		c.Watch("a", "a:80")
+		c.Watch("a", "a:80", Unknown)
 		r.after(0)
 		cancel()
 		r.after(time.Minute)
@@ -163,7 +163,7 @@ func TestBlockedReport(t *testing.T) {
 			dropped.Add(1)
 		}, r.answer, r.random)
 		for i := range n {
-			c.Watch(fmt.Sprint(i), "a:80")
+			c.Watch(fmt.Sprint(i), "a:80", Unknown)
 		}
 		r.after(time.Minute)
 		for i := range 10 * n {
@@ -179,7 +179,7 @@ func TestBlockedReport(t *testing.T) {
 			t.Errorf("%d reports dropped after Forget, want %d", got, n)
 		}
 
-		c.Watch("b", "b:80")
+		c.Watch("b", "b:80", Unknown)
 		synctest.Wait()
 		c.Close()
 		if got := dropped.Load(); got != n+1 {
@@ -198,10 +198,10 @@ func TestReceiverMayCallBack(t *testing.T) {
 			if report.ID == "a" {
 				c.Strike("a", errRefused)
 				c.Forget("a")
-				c.Watch("b", "b:80")
+				c.Watch("b", "b:80", Unknown)
 			}
 		}, r.answer, r.random)
-		c.Watch("a", "a:80")
+		c.Watch("a", "a:80", Unknown)
 		r.after(sec)
 		r.wantReports(t, "a a:80 up", "b b:80 up")
 		c.Close()
@@ -227,7 +227,7 @@ func TestManyAtOnce(t *testing.T) {
 		}
 		c := newChecker(t.Context(), everyTen, r.receive, probe, lockedRandom())
 		for i := range n {
-			c.Watch(fmt.Sprint(i), "10.0.0.1:"+fmt.Sprint(i))
+			c.Watch(fmt.Sprint(i), "10.0.0.1:"+fmt.Sprint(i), Unknown)
 		}
 		r.after(sec) // 64 in 10 ms make 5,000 in 0.8 s
 		checked := 0
@@ -258,10 +258,10 @@ func TestHangingOnesDoNotStarveOthers(t *testing.T) {
 		r := newRig(t, everyTen)
 		r.setFunc("hangs:80", untilCancelled)
 		for i := range 10 * maxStarting {
-			r.Watch(fmt.Sprint(i), "hangs:80")
+			r.Watch(fmt.Sprint(i), "hangs:80", Unknown)
 		}
 		synctest.Wait()
-		r.Watch("a", "a:80")
+		r.Watch("a", "a:80", Unknown)
 		r.after(10*maxStart - 1)
 		r.wantProbes(t, "a:80")
 		r.after(1)
@@ -293,7 +293,7 @@ func TestConcurrentUse(t *testing.T) {
 				id := fmt.Sprint((caller + i) % 5)
 				switch i % 6 {
 				case 0, 1:
-					r.Watch(id, fmt.Sprint(i%3)+":80")
+					r.Watch(id, fmt.Sprint(i%3)+":80", Unknown)
 				case 2:
 					r.Nudge(id)
 				case 3, 4:
@@ -326,7 +326,7 @@ func TestRealChecks(t *testing.T) {
 				}
 			})
 		for address, want := range map[string]Transition{up: Up, closedPort(t): Down} {
-			c.Watch("a", address)
+			c.Watch("a", address, Unknown)
 			if r := <-reports; r.Address != address || r.Transition != want || r.Result.Took <= 0 {
 				t.Errorf("path %q: reported %+v, want %s %v", path, r, address, want)
 			}

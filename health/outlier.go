@@ -1,6 +1,7 @@
 package health
 
 import (
+	"encoding/json"
 	"math"
 	"slices"
 	"time"
@@ -162,6 +163,9 @@ func (s OutlierSpec) judgeLatency(samples []Sample, causes []Cause) {
 	}
 }
 
+// maxLevel is more ejections in a row than anybody has.
+const maxLevel = 64
+
 // Outlier is what is remembered of one endpoint's ejections. It is a value: its
 // methods return the next one. The zero Outlier has never been out. The times
 // that it is given have to come from [time.Now], so that a clock that is set
@@ -172,6 +176,46 @@ type Outlier struct {
 	until time.Time // it is out at least until then
 	level int       // ejections that are not forgotten
 	slow  bool      // it was too slow when last compared
+}
+
+// outlierState is an Outlier at a moment. Its times are distances from that: the
+// clocks of two processes have nothing in common that nobody can set.
+type outlierState struct {
+	Cause string        `json:"cause,omitzero"`
+	Since time.Duration `json:"since,omitzero"`
+	Left  time.Duration `json:"left,omitzero"`
+	Level int           `json:"level,omitzero"`
+	Slow  bool          `json:"slow,omitzero"`
+}
+
+// MarshalJSON writes the state as it is now, for another process.
+func (o Outlier) MarshalJSON() ([]byte, error) {
+	now := time.Now()
+	s := outlierState{Level: o.level, Slow: o.slow}
+	if !o.since.IsZero() {
+		s.Since = now.Sub(o.since)
+	}
+	if o.cause != NoCause {
+		s.Cause, s.Left = o.cause.String(), o.until.Sub(now)
+	}
+	return json.Marshal(s)
+}
+
+// UnmarshalJSON goes on with a state from now.
+func (o *Outlier) UnmarshalJSON(text []byte) error {
+	var s outlierState
+	if err := json.Unmarshal(text, &s); err != nil {
+		return err
+	}
+	now := time.Now()
+	*o = Outlier{level: max(0, min(s.Level, maxLevel)), slow: s.Slow}
+	if s.Since != 0 {
+		o.since = now.Add(-s.Since)
+	}
+	if i := slices.IndexFunc(Causes, func(c Cause) bool { return c.String() == s.Cause }); i >= 0 {
+		o.cause, o.until = Causes[i], now.Add(s.Left)
+	}
+	return nil
 }
 
 // Cause returns why the endpoint is out, NoCause while it is not.

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"encoding/json"
 	"math"
 	"slices"
 	"testing"
@@ -293,5 +294,37 @@ func TestOutlierClockJumps(t *testing.T) {
 		if got := o.Compared(outlying, NoCause, start.Add(5*sec)); got.level != 0 {
 			t.Errorf("a jump of %v back does not forgive", jump)
 		}
+	}
+}
+
+// Another process goes on with the state, in its own time.
+func TestOutlierIsPassedOn(t *testing.T) {
+	for _, history := range []string{"", "f", "ff", "l", "d", "dd", "dddd", "f..........+", "r"} {
+		t.Run(history, func(t *testing.T) {
+			before, now := replayOutlier(history, time.Now())
+			text, err := json.Marshal(before)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var after Outlier
+			if err := json.Unmarshal(text, &after); err != nil {
+				t.Fatal(err)
+			}
+			near := func(a, b time.Time) bool { return a.IsZero() == b.IsZero() && a.Sub(b).Abs() < time.Minute }
+			if after.cause != before.cause || after.level != before.level || after.slow != before.slow ||
+				!near(after.since, before.since) || before.cause != NoCause && !near(after.until, before.until) {
+				t.Errorf("it becomes %+v, want %+v, by way of %s", after, before, text)
+			}
+			if after.until.After(now.Add(outlying.MaxEjection)) {
+				t.Errorf("out until %v", after.until)
+			}
+		})
+	}
+	for _, text := range []string{`{"cause":"boredom","level":-3}`, `{"cause":"latency","left":-1}`, `{"level":9223372036854775807}`} {
+		var o Outlier
+		if err := json.Unmarshal([]byte(text), &o); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+		o.Compared(outlying, NoCause, time.Now()).Eject(outlying, Latency, time.Now())
 	}
 }

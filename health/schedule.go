@@ -32,7 +32,7 @@ func (s Spec) gap() time.Duration { return min(s.Interval, maxGap) }
 //   - otherwise it is the interval.
 func (s Spec) wait(a Active) time.Duration {
 	switch {
-	case !a.known, a.healthy && a.failures > 0, a.down() && a.passes > 0:
+	case !a.known(), a.up() && a.failures > 0, a.down() && a.passes > 0:
 		return s.pause()
 	case a.down():
 		return s.Interval >> max(0, 3-a.retries)

@@ -38,7 +38,7 @@ func TestWait(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			a, _ := replay(NewActive(2, 3), test.history)
+			a, _ := replay(NewActive(Unknown, 2, 3), test.history)
 			if got := (Spec{Interval: test.interval}).wait(a); got != test.want {
 				t.Errorf("after %s the wait is %v, want %v", test.history, got, test.want)
 			}

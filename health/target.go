@@ -29,7 +29,7 @@ type target struct {
 	spread bool          // the phase of the regular checks has been drawn
 }
 
-func newTarget(c *Checker, id, address string, cancel context.CancelFunc) *target {
+func newTarget(c *Checker, id, address string, v Verdict, cancel context.CancelFunc) *target {
 	return &target{
 		checker: c,
 		id:      id,
@@ -41,7 +41,7 @@ func newTarget(c *Checker, id, address string, cancel context.CancelFunc) *targe
 		setups:  make(chan *setup, 1),
 		results: make(chan Result, 1),
 		setup:   c.setup,
-		active:  NewActive(c.setup.HealthyAfter, c.setup.UnhealthyAfter),
+		active:  NewActive(v, c.setup.HealthyAfter, c.setup.UnhealthyAfter),
 	}
 }
 

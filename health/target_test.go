@@ -2,6 +2,7 @@ package health
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"syscall"
@@ -15,7 +16,7 @@ var errDescriptors = os.NewSyscallError("socket", syscall.EMFILE)
 func TestGoingDownAndUp(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t, Spec{Interval: 8 * sec, Timeout: sec, HealthyAfter: 2, UnhealthyAfter: 3})
-		r.Watch("a", "a:80")
+		r.Watch("a", "a:80", Unknown)
 		r.after(5 * sec) // a pass at 0, the second after a pause of 0.8 s
 		r.wantProbes(t, "a:80", 0, 800*ms, 4800*ms)
 		r.wantReports(t, "a a:80 none", "a a:80 up", "a a:80 none")
@@ -31,7 +32,7 @@ func TestGoingDownAndUp(t *testing.T) {
 		r.set("a:80", nil)
 		r.after(20 * sec) // the regular one at 45.44 s passes
 		r.wantProbes(t, "a:80", 45440*ms, 46240*ms, 54240*ms)
-		if a := r.reports[len(r.reports)-1].Active; !a.Healthy() || a.passes != 3 {
+		if a := r.reports[len(r.reports)-1].Active; a.Verdict() != Healthy || a.passes != 3 {
 			t.Errorf("in the end it is %+v, want healthy", a)
 		}
 	})
@@ -40,7 +41,7 @@ func TestGoingDownAndUp(t *testing.T) {
 func TestIsolatedFailuresKeepItUp(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t, everyTen)
-		r.Watch("a", "a:80")
+		r.Watch("a", "a:80", Unknown)
 		r.after(0)
 		for range 5 {
 			r.set("a:80", errRefused)
@@ -63,7 +64,7 @@ func TestIsolatedFailuresKeepItUp(t *testing.T) {
 func TestStrike(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t, everyTen)
-		r.Watch("a", "a:80")
+		r.Watch("a", "a:80", Unknown)
 		r.after(2 * sec)
 		r.wantReports(t, "a a:80 up")
 		r.set("a:80", errRefused)
@@ -85,7 +86,7 @@ func TestStrike(t *testing.T) {
 func TestStrikesAloneTakeItDown(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t, Spec{Interval: 10 * sec, Timeout: 2 * sec, UnhealthyAfter: 4})
-		r.Watch("a", "a:80")
+		r.Watch("a", "a:80", Unknown)
 		r.after(2 * sec)
 		r.wantReports(t, "a a:80 up")
 		r.setFunc("a:80", untilCancelled)
@@ -101,7 +102,7 @@ func TestStrikeOnAnUnknownOne(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t, everyTen)
 		r.setFunc("a:80", untilCancelled)
-		r.Watch("a", "a:80")
+		r.Watch("a", "a:80", Unknown)
 		r.after(ms)
 		r.Strike("a", errRefused)
 		r.after(0)
@@ -115,7 +116,7 @@ func TestStrikeOnAnUnknownOne(t *testing.T) {
 func TestStrikeDuringCheck(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t, everyTen)
-		r.Watch("a", "a:80")
+		r.Watch("a", "a:80", Unknown)
 		r.after(4 * sec)
 		r.setFunc("a:80", untilCancelled)
 		r.after(sec) // the check at 5 s hangs
@@ -142,7 +143,7 @@ func TestStrikesDoNotCauseAStorm(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t, everyTen)
 		r.set("a:80", errRefused)
-		r.Watch("a", "a:80")
+		r.Watch("a", "a:80", Unknown)
 		r.after(0)
 		r.wantReports(t, "a a:80 down")
 		for range 999 {
@@ -161,8 +162,8 @@ func TestOwnFaults(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t, everyTen)
 		r.set("new:80", errDescriptors)
-		r.Watch("up", "up:80")
-		r.Watch("new", "new:80")
+		r.Watch("up", "up:80", Unknown)
+		r.Watch("new", "new:80", Unknown)
 		r.after(0)
 		r.set("up:80", errDescriptors)
 		r.Strike("up", errDescriptors)
@@ -177,8 +178,8 @@ func TestOwnFaults(t *testing.T) {
 		for _, report := range r.reports {
 			first := report.At.Equal(r.start)
 			switch {
-			case report.ID == "up" && !report.Active.Healthy(),
-				report.ID == "new" && report.Active.Known() != (report.Result.Err == nil),
+			case report.ID == "up" && report.Active.Verdict() != Healthy,
+				report.ID == "new" && (report.Active.Verdict() == Unknown) == (report.Result.Err == nil),
 				report.ID == "up" && !first && report.Result.Err == nil:
 				t.Errorf("reported %+v", report)
 			}
@@ -192,7 +193,7 @@ func TestOwnFaults(t *testing.T) {
 func TestNudge(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t, everyTen)
-		r.Watch("a", "a:80")
+		r.Watch("a", "a:80", Unknown)
 		r.after(2 * sec)
 		r.Nudge("a")
 		r.Nudge("a")
@@ -216,7 +217,7 @@ func TestNudge(t *testing.T) {
 func TestNudgeNeverDelays(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t, Spec{Interval: sec, Timeout: sec, HealthyAfter: 2, UnhealthyAfter: 2})
-		r.Watch("a", "a:80")
+		r.Watch("a", "a:80", Unknown)
 		r.after(10 * ms)
 		r.Nudge("a")
 		r.after(150 * ms)
@@ -242,7 +243,7 @@ func TestStrikeWhileQueueing(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t, everyTen)
 		giveBack := r.takeSlots()
-		r.Watch("a", "a:80")
+		r.Watch("a", "a:80", Unknown)
 		r.after(sec)
 		r.Strike("a", errRefused)
 		r.after(sec)
@@ -263,7 +264,7 @@ func TestNudgeWhileQueueing(t *testing.T) {
 		r := newRig(t, everyTen)
 		const n = maxStarting
 		for i := range n {
-			r.Watch(fmt.Sprint(i), "a:80")
+			r.Watch(fmt.Sprint(i), "a:80", Unknown)
 		}
 		r.after(4 * sec)
 		r.wantProbes(t, "a:80", make([]time.Duration, n)...)
@@ -285,7 +286,7 @@ func TestJitter(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t, everyTen)
 		c := newChecker(t.Context(), everyTen, r.receive, r.answer, lockedRandom())
-		c.Watch("a", "a:80")
+		c.Watch("a", "a:80", Unknown)
 		r.after(time.Hour)
 		c.Close()
 		probes := r.probes["a:80"]
@@ -307,7 +308,7 @@ func TestJitter(t *testing.T) {
 func TestConfigure(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t, everyTen)
-		r.Watch("a", "a:80")
+		r.Watch("a", "a:80", Unknown)
 		r.after(sec)
 		r.wantProbes(t, "a:80", 0)
 		r.configure(everyTen, nil) // nothing is new
@@ -333,7 +334,7 @@ func TestConfigureKeepsTheVerdict(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t, everyTen)
 		r.set("a:80", errRefused)
-		r.Watch("a", "a:80")
+		r.Watch("a", "a:80", Unknown)
 		r.after(sec)
 		r.wantReports(t, "a a:80 down")
 		r.configure(Spec{Interval: 2 * sec, Timeout: sec, HealthyAfter: 2, UnhealthyAfter: 1}, r.answer)
@@ -350,7 +351,7 @@ func TestConfigureTwice(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t, everyTen)
 		r.setFunc("a:80", untilCancelled)
-		r.Watch("a", "a:80")
+		r.Watch("a", "a:80", Unknown)
 		r.after(sec)
 		for _, after := range []int{3, 4, 5} {
 			spec := everyTen
@@ -360,6 +361,35 @@ func TestConfigureTwice(t *testing.T) {
 		r.after(0)
 		if got := r.target("a").setup.UnhealthyAfter; got != 5 {
 			t.Errorf("it takes %d failures, want 5", got)
+		}
+	})
+}
+
+// Who is known to be down comes back by as many checks as anybody else, and who is
+// known to be well goes down by as many: a single failure is none.
+func TestAVerdictOfOthersStands(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		spec := everyTen
+		spec.HealthyAfter, spec.UnhealthyAfter = 2, 2
+		r := newRig(t, spec)
+		r.set("well:80", errRefused)
+		r.Watch("well", "well:80", Healthy)
+		r.Watch("down", "down:80", Unhealthy)
+		for _, want := range []map[string]Verdict{
+			{"well": Healthy, "down": Unhealthy},
+			{"well": Unhealthy, "down": Healthy},
+		} {
+			got := map[string]Verdict{}
+			r.after(500 * ms)
+			r.mu.Lock()
+			for _, report := range r.reports {
+				got[report.ID] = report.Active.Verdict()
+			}
+			r.mu.Unlock()
+			if !maps.Equal(got, want) {
+				t.Errorf("it is said %v, want %v", got, want)
+			}
+			r.after(sec)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rota-lb/rota/balancer"
 	"github.com/rota-lb/rota/discovery"
+	"github.com/rota-lb/rota/health"
 )
 
 // drainBench is a bench that notes what addresses it tells of, with a
@@ -45,7 +46,7 @@ func (b *drainBench) these(names ...string) {
 	b.set(instances...)
 	for _, name := range names {
 		if m := b.members["dc1/node/"+name]; m != nil {
-			m.facts.verdict = healthy
+			m.facts.verdict = health.Healthy
 			b.touch(m)
 		}
 	}

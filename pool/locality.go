@@ -7,6 +7,7 @@ import (
 
 	"github.com/rota-lb/rota/balancer"
 	"github.com/rota-lb/rota/discovery"
+	"github.com/rota-lb/rota/health"
 )
 
 // Locality says which endpoints of a service are near. The near ones get all the
@@ -146,7 +147,7 @@ func (w *writer) place(m *member) {
 	}
 	w.tiers[m.tier].serving.weigh(m, &m.serving, serving)
 	w.tiers[m.tier].willing.weigh(m, &m.willing, willing)
-	w.tiers[m.tier].wait(m, willing > 0 && m.facts.verdict == unknown && m.facts.probation)
+	w.tiers[m.tier].wait(m, willing > 0 && m.facts.verdict == health.Unknown && m.facts.probation)
 }
 
 // wait counts a member that waits for its first check, or no longer does.

@@ -212,7 +212,7 @@ func trouble(c health.Cause, e *balancer.Endpoint, err error) string {
 func (w *writer) proved(m *member, r health.Report) {
 	spec, was := w.options.Outlier, m.outlier.Cause()
 	switch {
-	case r.Transition == health.Down && m.facts.verdict == healthy:
+	case r.Transition == health.Down && m.facts.verdict == health.Healthy:
 		if next := m.outlier.Fell(spec, r.At); next.Cause() != was {
 			w.eject(m, next, nil)
 			w.awaitNext(r.At)

@@ -87,7 +87,7 @@ func (b *outlierBench) notice() {
 // its verdict was.
 func (b *outlierBench) looked(name string, good bool, before bool) {
 	var a health.Active
-	a, _ = health.NewActive(1, 1).Observe(health.Result{Err: map[bool]error{false: errors.New("refused")}[before]})
+	a, _ = health.NewActive(health.Unknown, 1, 1).Observe(health.Result{Err: map[bool]error{false: errors.New("refused")}[before]})
 	r := health.Result{Took: ms}
 	if !good {
 		r.Err = errors.New("refused")

@@ -65,7 +65,7 @@ func (b *bench) set(instances ...discovery.Instance) {
 // check reports the outcome of a check of the named instance at an address.
 func (b *bench) check(name, address string, err error) {
 	result := health.Result{Err: err}
-	active, transition := health.NewActive(1, 1).Observe(result)
+	active, transition := health.NewActive(health.Unknown, 1, 1).Observe(result)
 	b.checked(health.Report{ID: "dc1/node/" + name, Address: address, Result: result, Transition: transition, Active: active})
 	b.publish()
 }

@@ -30,9 +30,9 @@ type Options struct {
 	// that are out for their health alone get traffic too; 0: only where nobody
 	// serves.
 	PanicBelow int
-	// Doubted has the IDs of endpoints that have to pass a check before they
-	// serve, at the start of the service too.
-	Doubted map[string]bool
+	// Inherited is what another process has learned of the endpoints that are in the
+	// first set. It must not be used any more, and stays.
+	Inherited map[string]Learned
 	// DrainTimeout is for how long requests may stay in flight to an endpoint that
 	// drains; 0: for ever.
 	DrainTimeout time.Duration
@@ -61,6 +61,7 @@ type Service struct {
 	stopped chan struct{}
 	ready   chan struct{} // see Ready
 
+	asked       chan chan<- map[string]Learned
 	failures    chan failure
 	consecutive atomic.Int64 // failures that are worth a notice; 0: none are
 	ejections   [health.Flapping + 1]atomic.Uint64
@@ -81,6 +82,7 @@ func New(o Options) *Service {
 		stopped: make(chan struct{}),
 		ready:   make(chan struct{}),
 
+		asked:    make(chan chan<- map[string]Learned),
 		failures: make(chan failure, maxFailures),
 	}
 	s.pool.Store(balancer.NewPool(o.Balance, balancer.Members{}, nil))
@@ -157,6 +159,8 @@ func (s *Service) Run(ctx context.Context) {
 			w.failing(f, time.Now())
 		case now := <-w.outliers.alarm.C:
 			w.alarmed(now)
+		case answer := <-s.asked:
+			answer <- w.learned(time.Now())
 		case o := <-s.configs:
 			w.configure(o)
 		case now := <-ticks:

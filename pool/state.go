@@ -60,20 +60,11 @@ const (
 	Unconfirmed Reason = "unconfirmed"
 )
 
-// verdict is what our own checks say of an endpoint.
-type verdict uint8
-
-const (
-	unknown verdict = iota
-	healthy
-	unhealthy
-)
-
 // facts is everything that decides an endpoint's state.
 type facts struct {
 	status    discovery.Status
 	weight    int
-	verdict   verdict
+	verdict   health.Verdict
 	gone      bool // discovery no longer names it
 	held      bool // discovery is not sure of that yet
 	probation bool // came after the start: serves only once it is healthy
@@ -89,7 +80,7 @@ func onlyUnhealthy(f facts) bool {
 
 // serves reports whether an endpoint gets traffic by its own right.
 func serves(f facts) bool {
-	proven := f.verdict == healthy || f.verdict == unknown && !f.probation
+	proven := f.verdict == health.Healthy || f.verdict == health.Unknown && !f.probation
 	return onlyUnhealthy(f) && f.status != discovery.Critical && f.outlier == health.NoCause && proven
 }
 
@@ -122,9 +113,9 @@ func judge(f facts) (State, []Reason) {
 		because(Ejected, Reason(f.outlier.String()))
 	}
 	switch {
-	case f.verdict == unhealthy:
+	case f.verdict == health.Unhealthy:
 		because(Ejected, CheckFailed)
-	case f.verdict == unknown && f.probation:
+	case f.verdict == health.Unknown && f.probation:
 		because(Warming, FirstCheck)
 	}
 	if f.held {

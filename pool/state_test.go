@@ -6,12 +6,13 @@ import (
 	"testing"
 
 	"github.com/rota-lb/rota/discovery"
+	"github.com/rota-lb/rota/health"
 )
 
 // The matrix of what decides a state. What discovery takes away goes before
 // what our checks say; all reasons are told.
 //
-//	                 verdict: unknown   unknown, new   healthy    unhealthy
+//	                 verdict: health.Unknown   unknown, new   healthy    unhealthy
 //	passing                   serving   warming        serving    ejected
 //	warning                   serving   warming        serving    ejected
 //	warning, weight 0         draining  draining       draining   draining
@@ -29,23 +30,23 @@ func TestJudge(t *testing.T) {
 	}{
 		{"at start, unchecked", facts{weight: 1}, Serving, nil, true},
 		{"new, unchecked", facts{weight: 1, probation: true}, Warming, []Reason{FirstCheck}, true},
-		{"new, healthy", facts{weight: 1, probation: true, verdict: healthy}, Serving, nil, true},
-		{"unhealthy", facts{weight: 1, verdict: unhealthy}, Ejected, []Reason{CheckFailed}, true},
-		{"new, unhealthy", facts{weight: 1, probation: true, verdict: unhealthy}, Ejected, []Reason{CheckFailed}, true},
+		{"new, healthy", facts{weight: 1, probation: true, verdict: health.Healthy}, Serving, nil, true},
+		{"unhealthy", facts{weight: 1, verdict: health.Unhealthy}, Ejected, []Reason{CheckFailed}, true},
+		{"new, unhealthy", facts{weight: 1, probation: true, verdict: health.Unhealthy}, Ejected, []Reason{CheckFailed}, true},
 		{"warning", facts{weight: 1, status: discovery.Warning}, Serving, []Reason{HasWarning}, true},
 		{"warning, new", facts{weight: 1, status: discovery.Warning, probation: true}, Warming, []Reason{HasWarning, FirstCheck}, true},
 		{"warning of no weight", facts{status: discovery.Warning}, Draining, []Reason{HasWarning, ZeroWeight}, false},
 		{"critical", facts{weight: 1, status: discovery.Critical}, Draining, []Reason{IsCritical}, true},
-		{"critical and unhealthy", facts{weight: 1, status: discovery.Critical, verdict: unhealthy}, Draining, []Reason{IsCritical, CheckFailed}, true},
-		{"maintenance", facts{weight: 1, status: discovery.Maintenance, verdict: healthy}, Draining, []Reason{InMaintenance}, false},
-		{"held", facts{weight: 1, held: true, verdict: healthy}, Held, []Reason{Unconfirmed}, true},
-		{"held and unhealthy", facts{weight: 1, held: true, verdict: unhealthy}, Ejected, []Reason{CheckFailed, Unconfirmed}, true},
+		{"critical and unhealthy", facts{weight: 1, status: discovery.Critical, verdict: health.Unhealthy}, Draining, []Reason{IsCritical, CheckFailed}, true},
+		{"maintenance", facts{weight: 1, status: discovery.Maintenance, verdict: health.Healthy}, Draining, []Reason{InMaintenance}, false},
+		{"held", facts{weight: 1, held: true, verdict: health.Healthy}, Held, []Reason{Unconfirmed}, true},
+		{"held and unhealthy", facts{weight: 1, held: true, verdict: health.Unhealthy}, Ejected, []Reason{CheckFailed, Unconfirmed}, true},
 		{"held in maintenance", facts{weight: 1, held: true, status: discovery.Maintenance}, Draining, []Reason{InMaintenance, Unconfirmed}, false},
 		{"held, with a warning", facts{weight: 1, held: true, status: discovery.Warning}, Held, []Reason{HasWarning, Unconfirmed}, true},
-		{"new, in slow start", facts{weight: 1, probation: true, verdict: healthy, ramping: true}, Warming, []Reason{InSlowStart}, true},
-		{"held, in slow start", facts{weight: 1, held: true, verdict: healthy, ramping: true}, Held, []Reason{Unconfirmed, InSlowStart}, true},
-		{"unhealthy in slow start", facts{weight: 1, verdict: unhealthy, ramping: true}, Ejected, []Reason{CheckFailed}, true},
-		{"gone", facts{weight: 1, gone: true, verdict: healthy}, Draining, []Reason{Deregistered}, false},
+		{"new, in slow start", facts{weight: 1, probation: true, verdict: health.Healthy, ramping: true}, Warming, []Reason{InSlowStart}, true},
+		{"held, in slow start", facts{weight: 1, held: true, verdict: health.Healthy, ramping: true}, Held, []Reason{Unconfirmed, InSlowStart}, true},
+		{"unhealthy in slow start", facts{weight: 1, verdict: health.Unhealthy, ramping: true}, Ejected, []Reason{CheckFailed}, true},
+		{"gone", facts{weight: 1, gone: true, verdict: health.Healthy}, Draining, []Reason{Deregistered}, false},
 		{"gone and in maintenance", facts{weight: 1, gone: true, status: discovery.Maintenance}, Draining, []Reason{Deregistered, InMaintenance}, false},
 	}
 	for _, tt := range tests {

@@ -60,11 +60,12 @@ type writer struct {
 	stale                bool // something that the published snapshots show has changed
 	retake               bool // the same members are to be picked in another way
 
-	outliers outliers
+	outliers  outliers
+	inherited map[string]Learned // what is left of it; nothing once a set has been applied
 }
 
 func newWriter(s *Service, c *health.Checker) *writer {
-	w := &writer{service: s, options: s.options, checker: c, members: map[string]*member{}, found: map[string]int{}}
+	w := &writer{service: s, options: s.options, checker: c, members: map[string]*member{}, found: map[string]int{}, inherited: s.options.Inherited}
 	w.outliers.alarm = time.NewTimer(0)
 	w.setOutliers()
 	w.setTiers()
@@ -111,8 +112,9 @@ func (w *writer) update(u discovery.Update, now time.Time) {
 	case discovery.Unchanged:
 		news.Heard, news.Err = now, nil
 	case discovery.Set:
-		w.apply(u.Instances)
+		w.apply(u.Instances, now)
 		w.started = true
+		clear(w.inherited)
 		w.logRejected(u.Rejected, news.Rejected)
 		news.Heard, news.Kept, news.Err, news.Rejected = now, false, nil, u.Rejected
 		news.Updates++
@@ -121,7 +123,7 @@ func (w *writer) update(u discovery.Update, now time.Time) {
 			return // what is known is newer, though it be from a former source
 		}
 		w.started = true // they may be gone long since: each has to prove itself
-		w.apply(u.Instances)
+		w.apply(u.Instances, now)
 		w.proven = now.Add(proof)
 		news.Heard, news.Kept = now.Add(-u.Age), true
 		w.options.Logger.Warn("discovery has not answered: serving from the snapshot", "service", w.options.Name,
@@ -156,7 +158,7 @@ func (w *writer) prove(now time.Time) {
 	if !w.proving() {
 		return
 	}
-	open := func(m *member) bool { return m.facts.verdict == unknown }
+	open := func(m *member) bool { return m.facts.verdict == health.Unknown }
 	if now.Before(w.proven) && slices.ContainsFunc(w.order, open) {
 		return
 	}
@@ -165,7 +167,7 @@ func (w *writer) prove(now time.Time) {
 
 // apply makes the members agree with a complete set of instances, in order of
 // their IDs. To compare thousands allocates nothing.
-func (w *writer) apply(instances []discovery.Instance) {
+func (w *writer) apply(instances []discovery.Instance, now time.Time) {
 	var added []*discovery.Instance
 	known := w.order
 	for i := range instances {
@@ -185,26 +187,30 @@ func (w *writer) apply(instances []discovery.Instance) {
 		w.gone(m)
 	}
 	for _, in := range added {
-		w.add(in)
+		w.add(in, now)
+	}
+	if len(added) > 0 && len(w.outliers.out) > 0 {
+		w.awaitNext(now) // for those who came as outliers
 	}
 }
 
-func (w *writer) add(in *discovery.Instance) {
+func (w *writer) add(in *discovery.Instance, now time.Time) {
 	m := &member{
 		endpoint: balancer.NewEndpoint(in.ID, in.Address, w.service.failed),
 		instance: *in,
 		// The first set serves before its checks end, so that a start is never
 		// slower than the first answer from discovery.
-		facts: facts{status: in.Status, weight: in.Weight, held: in.Held, probation: w.started || w.options.Doubted[in.ID]},
+		facts: facts{status: in.Status, weight: in.Weight, held: in.Held, probation: w.started},
 		ramp:  ramp{due: w.ready},
 	}
+	w.inherit(m, now)
 	w.members[in.ID] = m
 	w.found[in.Address]++
 	i, _ := slices.BinarySearchFunc(w.order, in.ID, func(m *member, id string) int {
 		return cmp.Compare(m.instance.ID, id)
 	})
 	w.order = slices.Insert(w.order, i, m)
-	w.checker.Watch(in.ID, in.Address)
+	w.checker.Watch(in.ID, in.Address, m.facts.verdict)
 	w.touch(m)
 }
 
@@ -226,11 +232,11 @@ func (w *writer) change(m *member, in *discovery.Instance) {
 			w.leaving--
 			m.facts.gone = false
 		}
-		m.facts.verdict, m.facts.probation, m.facts.outlier = unknown, true, health.NoCause
+		m.facts.verdict, m.facts.probation, m.facts.outlier = health.Unknown, true, health.NoCause
 		m.outlier = record{}
 		m.sample() // what is over does not count
-		w.checker.Watch(in.ID, in.Address)
-	} else if m.facts.verdict == unhealthy {
+		w.checker.Watch(in.ID, in.Address, health.Unknown)
+	} else if m.facts.verdict == health.Unhealthy {
 		w.checker.Nudge(in.ID)
 	}
 	m.instance = *in
@@ -257,14 +263,7 @@ func (w *writer) checked(r health.Report) {
 		return
 	}
 	w.proved(m, r)
-	v := unknown
-	switch {
-	case r.Active.Known() && r.Active.Healthy():
-		v = healthy
-	case r.Active.Known():
-		v = unhealthy
-	}
-	lastError := ""
+	v, lastError := r.Active.Verdict(), ""
 	if r.Result.Err != nil {
 		lastError = r.Result.Err.Error()
 	}

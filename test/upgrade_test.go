@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/consul/api"
+
 	"github.com/rota-lb/rota/internal/testkit"
 )
 
@@ -130,7 +132,7 @@ route {
 				t.Errorf("%s is %s", b.ID, b.State)
 			}
 		}
-		if line := rota.awaitAfter(began, "endpoint ", "id", "dead"); line.fields["state"] != "warming" {
+		if line := rota.awaitAfter(began, "endpoint ", "id", "dead"); line.fields["state"] != "ejected" {
 			t.Errorf("the next process begins with %s", line.text)
 		}
 	}
@@ -244,5 +246,64 @@ func TestUpgradeFails(t *testing.T) {
 	rota.reload(service)
 	rota.upgrade()
 	load.pass(50)
+	load.stop(t)
+}
+
+// What was learned of a backend outlives an upgrade: one that hangs, though its
+// checks pass, gets no request from the next process either.
+func TestAnUpgradeKeepsWhatWasLearned(t *testing.T) {
+	hung, b, c := startMoody(t, "hung"), startMoody(t, "b"), startMoody(t, "c")
+	rota := startReadyRota(t, moodyService(rareChecks+"outlier {\n base_ejection = \"1h\"\n max_ejection = \"1h\"\n}", hung, b, c))
+	load := startLoad(t, rota.url, 300, nil)
+	hung.reached(t, load, 50)
+	hung.hang()
+	address, began := fmt.Sprint(hung.port), time.Now()
+	rota.awaitAfter(began, "endpoint ejected", "id", address, "reasons", "consecutive_failures")
+	hung.wake()
+	load.pass(100) // those that it had are over
+	before := hung.count.Load()
+	for range 2 {
+		began = time.Now()
+		rota.upgrade()
+		rota.awaitAfter(began, "endpoint ejected", "id", address, "from", "new", "reasons", "consecutive_failures")
+		load.pass(100)
+	}
+	rota.counts(3, 2, 1)
+	load.stop(t)
+	if n := hung.count.Load() - before; n > 0 {
+		t.Errorf("%d requests came to the one that is out", n)
+	}
+}
+
+// The next process doubts its first answer as the one before would: an agent that
+// starts anew at that moment, and has not been told of its services yet, empties
+// no pool.
+func TestAnUpgradeWhileTheAgentStartsAnew(t *testing.T) {
+	consul := testkit.StartFaultConsul(t)
+	var entries []*api.ServiceEntry
+	for _, name := range []string{"a", "b", "c"} {
+		entries = append(entries, testkit.Entry("web", name, "127.0.0.1", startBackend(t, name).port))
+	}
+	consul.Script("web", testkit.Instances(10, entries...))
+	rota := startReadyRota(t, fmt.Sprintf("consul { address = %q }\nservice \"web\" {}\n", consul.Addr()))
+	load := startLoad(t, rota.url, 300, nil)
+	consul.Await("web", 2)
+
+	began := time.Now()
+	rota.signal(syscall.SIGUSR2)
+	consul.Await("web", 3) // by the new process
+	consul.Script("web", testkit.Instances(11), testkit.Instances(11))
+	rota.awaitHeir(began)
+	for _, b := range rota.health().Backends {
+		if b.State != "held" {
+			t.Errorf("%s is %s", b.ID, b.State)
+		}
+	}
+	load.pass(100)
+	began = time.Now()
+	consul.Script("web", testkit.Instances(12, entries...))
+	for _, e := range entries {
+		rota.awaitAfter(began, "endpoint serving", "id", e.Service.ID)
+	}
 	load.stop(t)
 }

@@ -31,8 +31,8 @@ type feed struct {
 type memory struct{ told atomic.Pointer[told] }
 
 type told struct {
-	instances []discovery.Instance
-	elsewhere []string // of the feed
+	Instances []discovery.Instance `json:"instances"`
+	Elsewhere []string             `json:"elsewhere"` // of the feed
 }
 
 // take takes in what a feed tells.
@@ -50,8 +50,8 @@ func (m *memory) of(datacenter string, elsewhere []string) discovery.Recall {
 		if t == nil {
 			return nil
 		}
-		for _, i := range t.instances {
-			other := slices.Contains(elsewhere, i.Datacenter) || slices.Contains(t.elsewhere, i.Datacenter)
+		for _, i := range t.Instances {
+			other := slices.Contains(elsewhere, i.Datacenter) || slices.Contains(t.Elsewhere, i.Datacenter)
 			if i.Datacenter == datacenter || datacenter == "" && !other {
 				its = append(its, i)
 			}
@@ -62,7 +62,7 @@ func (m *memory) of(datacenter string, elsewhere []string) discovery.Recall {
 
 // planFeed gives a service its feed: the one that it has, if that is to stay.
 func (p *program) planFeed(s *config.Service, v *service, next, now *stage) error {
-	memory := new(memory)
+	memory := p.heritage.memory(s)
 	if v.feed != nil {
 		i := slices.IndexFunc(now.config.Services, func(o config.Service) bool { return o.Name == s.Name })
 		o := &now.config.Services[i]

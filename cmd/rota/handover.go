@@ -7,8 +7,12 @@ import (
 	"io"
 	"net"
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
+
+	"github.com/rota-lb/rota/config"
+	"github.com/rota-lb/rota/pool"
 )
 
 // handoverVariable has the number of a descriptor in the environment of a process
@@ -24,8 +28,15 @@ type will struct {
 	// Listeners are what the sockets were taken for, in the order of their
 	// descriptors.
 	Listeners []listenAddress `json:"listeners"`
-	// Doubted has the IDs of endpoints that are out for their health, by service.
-	Doubted map[string]map[string]bool `json:"doubted"`
+	// Services is what is known of each service, by its name.
+	Services map[string]legacy `json:"services"`
+}
+
+// legacy is what is known of a service.
+type legacy struct {
+	Discover  config.Discover         `json:"discover"`
+	Told      *told                   `json:"told"`
+	Endpoints map[string]pool.Learned `json:"endpoints"` // by ID
 }
 
 // listenAddress is one of the configuration.
@@ -99,12 +110,24 @@ func (h *heritage) take(a listenAddress) net.Listener {
 	return nil
 }
 
-// doubted tells which endpoints of a service have to prove themselves first.
-func (h *heritage) doubted(service string) map[string]bool {
+// endpoints returns what is known of the endpoints of a service.
+func (h *heritage) endpoints(service string) map[string]pool.Learned {
 	if h == nil {
 		return nil
 	}
-	return h.Doubted[service]
+	return h.Services[service].Endpoints
+}
+
+// memory returns what discovery has told of a service, if it looks for the same.
+func (h *heritage) memory(s *config.Service) *memory {
+	m := new(memory)
+	if h == nil {
+		return m
+	}
+	if l := h.Services[s.Name]; reflect.DeepEqual(l.Discover, s.Discover) {
+		m.told.Store(l.Told)
+	}
+	return m
 }
 
 // release gives up what nobody has taken.
@@ -115,7 +138,7 @@ func (h *heritage) release() {
 	for _, l := range slices.DeleteFunc(h.listeners, func(l net.Listener) bool { return l == nil }) {
 		l.Close()
 	}
-	h.listeners, h.Doubted = nil, nil
+	h.listeners, h.Services = nil, nil
 }
 
 // patience returns a context for as long as a start may wait for the instances of

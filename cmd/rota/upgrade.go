@@ -10,8 +10,6 @@ import (
 	"os/exec"
 	"sync"
 	"time"
-
-	"github.com/rota-lb/rota/pool"
 )
 
 // heir is a process that is to take over from this one.
@@ -103,15 +101,9 @@ func (s *stage) sockets() (sockets []net.Listener, names []listenAddress) {
 func (p *program) will() will {
 	s := p.stage.Load()
 	_, names := s.sockets()
-	w := will{Listeners: names, Doubted: map[string]map[string]bool{}}
-	for _, v := range s.services {
-		out := map[string]bool{}
-		for e := range v.pool.View().Endpoints.All() {
-			if e.State == pool.Ejected || e.State == pool.Warming {
-				out[e.ID] = true
-			}
-		}
-		w.Doubted[v.options.Name] = out
+	w := will{Listeners: names, Services: map[string]legacy{}}
+	for i, v := range s.services {
+		w.Services[v.options.Name] = legacy{s.config.Services[i].Discover, v.feed.memory.told.Load(), v.pool.Learned()}
 	}
 	return w
 }

@@ -119,8 +119,8 @@ func (p *program) planService(s *config.Service, next, now *stage) error {
 	v.options = pool.Options{
 		Name: s.Name, Source: s.Discover.Kind, Balance: balancer.Algorithm(s.Balance),
 		Check: checkSpec(s.HealthCheck), Outlier: outlierSpec(s.Outlier), SlowStart: pool.SlowStart(s.SlowStart), PanicBelow: s.PanicBelow,
-		Locality: locality(s.Locality),
-		Doubted:  p.heritage.doubted(s.Name), Logger: p.logger,
+		Locality:  locality(s.Locality),
+		Inherited: p.heritage.endpoints(s.Name), Logger: p.logger,
 		DrainTimeout: s.DrainTimeout, Drain: v.upstream.Drain, Cut: v.upstream.Cut, Left: v.upstream.Leave,
 	}
 	if old == nil {
