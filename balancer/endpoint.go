@@ -47,6 +47,7 @@ type Endpoint struct {
 	id       string
 	address  atomic.Pointer[string]
 	inFlight atomic.Int64
+	trial    atomic.Pointer[trial] // nil while it is not on trial
 	requests atomic.Uint64
 	streak   atomic.Uint32
 	mute     atomic.Int64 // since when it has only been silent, after epoch; 0: it has not
@@ -177,6 +178,7 @@ func (e *Endpoint) failed(o Outcome, address string, took time.Duration, err err
 	}
 	switch {
 	case o == Unavailable:
+		e.Heard()
 		e.errors.Add(1)
 	case o != Silent || here && e.silence(took) >= enoughSilence:
 		e.failures.Add(1)
@@ -213,8 +215,9 @@ func (e *Endpoint) silence(took time.Duration) time.Duration {
 	return now - time.Duration(e.mute.Load())
 }
 
-// answered ends a streak.
+// answered ends a streak, and a trial.
 func (e *Endpoint) answered() {
+	e.Heard()
 	if e.streak.Load() != 0 {
 		e.streak.Store(0)
 	}
@@ -223,7 +226,14 @@ func (e *Endpoint) answered() {
 	}
 }
 
-func (e *Endpoint) begin() {
-	e.inFlight.Add(1)
+// begin counts an attempt in, unless the endpoint is on trial and has all that it
+// may have.
+func (e *Endpoint) begin() bool {
+	n := e.inFlight.Add(1)
+	if t := e.trial.Load(); t != nil && !t.allows(n) {
+		e.inFlight.Add(-1)
+		return false
+	}
 	e.requests.Add(1)
+	return true
 }

@@ -81,10 +81,27 @@ func NewPool(a Algorithm, members Members, turn *Turn) *Pool {
 // where there is none. The caller ends the attempt with [Endpoint.Done].
 func (p *Pool) Pick(tried []*Endpoint) *Endpoint {
 	e := p.pick(tried)
-	if e != nil {
-		e.begin()
+	if e != nil && !e.begin() {
+		e = p.instead(e, tried)
 	}
 	return e
+}
+
+// instead begins an attempt on another endpoint than e, which is on trial and has
+// all that it may have, or on e where there is no other.
+func (p *Pool) instead(e *Endpoint, tried []*Endpoint) *Endpoint {
+	for passed := slices.Concat(tried, []*Endpoint{e}); ; {
+		switch other := p.pick(passed); {
+		case other == nil:
+			e.inFlight.Add(1)
+			e.requests.Add(1)
+			return e
+		case other.begin():
+			return other
+		default:
+			passed = append(passed, other)
+		}
+	}
 }
 
 func (p *Pool) pick(tried []*Endpoint) *Endpoint {

@@ -13,6 +13,7 @@ import (
 // row.
 type failure struct {
 	endpoint *balancer.Endpoint
+	onTrial  bool
 	err      error // the last of it; nil for an answer that says so
 }
 
@@ -25,11 +26,14 @@ func (s *Service) failed(e *balancer.Endpoint, o balancer.Outcome, err error) {
 	if o == balancer.Unreachable {
 		s.checker.Load().Strike(e.ID(), err)
 	}
-	if limit := int(s.consecutive.Load()); limit == 0 || e.Streak() < limit {
+	// Who fails on trial has failed before, or never answered. That connections are
+	// refused is for the checks.
+	onTrial := o != balancer.Unreachable && e.OnTrial()
+	if limit := int(s.consecutive.Load()); limit == 0 || e.Streak() < limit && !onTrial {
 		return
 	}
 	select {
-	case s.failures <- failure{e, err}:
+	case s.failures <- failure{e, onTrial, err}:
 	default:
 	}
 }
@@ -112,7 +116,8 @@ func (w *writer) awaitNext(now time.Time) {
 func (w *writer) failing(f failure, now time.Time) {
 	m := w.members[f.endpoint.ID()]
 	spec := w.options.Outlier
-	if m == nil || m.endpoint != f.endpoint || spec.Consecutive == 0 || f.endpoint.Streak() < spec.Consecutive {
+	onTrial := f.onTrial && f.endpoint.OnTrial()
+	if m == nil || m.endpoint != f.endpoint || spec.Consecutive == 0 || f.endpoint.Streak() < spec.Consecutive && !onTrial {
 		return // it is about what is over
 	}
 	if m.serves() && !now.Before(w.outliers.full) && w.mayEject(now) {
@@ -193,6 +198,8 @@ func (w *writer) eject(m *member, next health.Outlier, err error) {
 // trouble says what is wrong with an endpoint.
 func trouble(c health.Cause, e *balancer.Endpoint, err error) string {
 	switch {
+	case c == health.ConsecutiveFailures && e.OnTrial():
+		return fmt.Sprintf("it has not answered since it came or returned: %v", err)
 	case c == health.ConsecutiveFailures && err != nil:
 		return fmt.Sprintf("%d failures in a row, the last: %v", e.Streak(), err)
 	case c == health.ConsecutiveFailures:

@@ -128,8 +128,43 @@ func TestConsecutiveFailuresEject(t *testing.T) {
 		b.after(ms)
 		b.looked("a", true, true)
 		b.want("a=serving b=serving c=serving | a b c")
+		b.attempts("a", 1, balancer.Succeeded, ms)
 		b.attempts("a", 4, outcome, sec)
 		b.want("a=serving b=serving c=serving | a b c") // the streak began anew
+	}
+}
+
+// Who has returned, or is new, is out after one failure until it has answered; but
+// that connections are refused is for the checks, and 503 is an answer.
+func TestAFailureOnTrialEjects(t *testing.T) {
+	for outcome, ejects := range map[balancer.Outcome]bool{
+		balancer.Broken: true, balancer.Silent: true, balancer.Unavailable: false, balancer.Unreachable: false, balancer.Abandoned: false,
+	} {
+		b := newOutlierBench(t, 3)
+		b.set(instance("a"), instance("b"), instance("c"), instance("d"))
+		b.check("d", "127.0.0.1:1", nil)
+		b.attempts("d", 1, outcome, sec)
+		e := b.members["dc1/node/d"].endpoint
+		if !ejects {
+			b.want("a=serving b=serving c=serving d=serving | a b c d")
+			if e.OnTrial() != (outcome != balancer.Unavailable) {
+				t.Errorf("after outcome %d it is on trial: %t", outcome, e.OnTrial())
+			}
+			continue
+		}
+		b.want("a=serving b=serving c=serving d=ejected | a b c")
+		if got := b.endpoints()[3].LastError; got != "it has not answered since it came or returned: connection reset" {
+			t.Errorf("told as %s", got)
+		}
+		b.after(sec)
+		b.looked("d", true, true)
+		b.attempts("d", 1, outcome, sec)
+		b.want("a=serving b=serving c=serving d=ejected | a b c")
+		b.after(2 * sec)
+		b.looked("d", true, true)
+		b.attempts("d", 1, balancer.Succeeded, ms)
+		b.attempts("d", 4, outcome, sec)
+		b.want("a=serving b=serving c=serving d=serving | a b c d")
 	}
 }
 

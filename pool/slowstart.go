@@ -35,8 +35,8 @@ type ramp struct {
 	percent int       // of its weight, while it has not
 }
 
-// starts begins the slow start of a member that begins to serve, and ends that
-// of one that no longer does. Members that were there when the service came up
+// starts begins the trial and the slow start of a member that begins to serve, and
+// ends the latter where one no longer does. Members that were there when the service came up
 // have their full weight from then on: there is nobody else.
 func (w *writer) starts(m *member, now time.Time) {
 	r, serves := &m.ramp, serves(m.facts)
@@ -44,9 +44,12 @@ func (w *writer) starts(m *member, now time.Time) {
 	case !serves:
 		r.since = time.Time{}
 		r.due = r.due || !w.proving()
-	case !r.serves && r.due && w.options.SlowStart.Duration > 0:
-		r.since = now
-		w.ramping = append(w.ramping, m)
+	case !r.serves && r.due:
+		m.endpoint.Try()
+		if w.options.SlowStart.Duration > 0 {
+			r.since = now
+			w.ramping = append(w.ramping, m)
+		}
 	}
 	r.serves = serves
 	if m.facts.ramping = !r.since.IsZero(); !m.facts.ramping {

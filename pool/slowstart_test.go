@@ -64,7 +64,7 @@ func (b *bench) weighs(want map[string]int) {
 	}
 }
 
-// The matrix of who starts slowly:
+// The matrix of who starts slowly, and on trial:
 //
 //	there at the start            no
 //	new, after its first check    yes
@@ -128,6 +128,9 @@ func TestWhoStartsSlowly(t *testing.T) {
 			b.set(instance("a"), instance("b"))
 			tt.do(b)
 			b.weighs(map[string]int{"a": tt.want, "b": 100})
+			if e := b.members["dc1/node/a"].endpoint; e.OnTrial() != (tt.want == 10) {
+				t.Errorf("it is on trial: %t", e.OnTrial())
+			}
 		})
 	}
 }

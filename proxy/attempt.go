@@ -101,30 +101,30 @@ func (j *journey) forget() {
 // try makes one attempt, begun just now, and reports its outcome, even where the
 // carrier panics. It tells whether there is to be another.
 func (j *journey) try(e *balancer.Endpoint, began time.Time) (again bool) {
-	t := newTrial(first, e, began)
+	a := newAttempt(first, e, began)
 	watched := false
 	defer func() {
 		if watched && j.watch.end() {
 			j.callOff()
 		}
-		t.done()
+		a.done()
 	}()
 	limit := j.limit(e)
-	watched = j.watched(&t)
-	t.sent(j.carrier.Send(first, t.address, limit))
+	watched = j.watched(&a)
+	a.sent(j.carrier.Send(first, a.address, limit))
 	if watched && j.watch.end() {
-		j.settle(&t)
+		j.settle(&a)
 	}
 	watched = false
-	if j.Result = t.result; j.Fault == upstream.None {
-		if again = j.again(t.endpoint); !again {
-			j.Result = j.carrier.Relay(t.lane)
+	if j.Result = a.result; j.Fault == upstream.None {
+		if again = j.again(a.endpoint); !again {
+			j.Result = j.carrier.Relay(a.lane)
 		}
 	}
-	t.result, t.outcome = j.Result, outcome(j.Result)
+	a.result, a.outcome = j.Result, outcome(j.Result)
 	if j.Fault != upstream.None {
 		j.service.stats.fault(j.Fault)
-		again = j.again(t.endpoint)
+		again = j.again(a.endpoint)
 	}
 	return again
 }

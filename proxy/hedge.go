@@ -33,8 +33,8 @@ func (h *Hedge) delay(p99 time.Duration) time.Duration {
 // the one that lost may be done after what the client asks for next.
 func isSafe(method string) bool { return method == "GET" || method == "HEAD" || method == "OPTIONS" }
 
-// trial is one attempt on one endpoint.
-type trial struct {
+// attempt is one on one endpoint.
+type attempt struct {
 	lane     Lane
 	endpoint *balancer.Endpoint
 	address  string
@@ -44,17 +44,21 @@ type trial struct {
 	result   Result
 }
 
-func newTrial(lane Lane, e *balancer.Endpoint, began time.Time) trial {
-	return trial{lane: lane, endpoint: e, address: e.Address(), began: began, outcome: balancer.Abandoned}
+func newAttempt(lane Lane, e *balancer.Endpoint, began time.Time) attempt {
+	return attempt{lane: lane, endpoint: e, address: e.Address(), began: began, outcome: balancer.Abandoned}
 }
 
-func (t *trial) done() { t.endpoint.Done(t.outcome, t.address, t.took, t.result.Err) }
+func (a *attempt) done() { a.endpoint.Done(a.outcome, a.address, a.took, a.result.Err) }
 
 // sent takes in how the sending has ended.
-func (t *trial) sent(r Result) {
-	t.result = r
-	if r.Fault == upstream.None && !r.Streamed {
-		t.took = time.Since(t.began)
+func (a *attempt) sent(r Result) {
+	a.result = r
+	if r.Fault != upstream.None {
+		return
+	}
+	a.endpoint.Heard()
+	if !r.Streamed {
+		a.took = time.Since(a.began)
 	}
 }
 
@@ -66,7 +70,7 @@ type contest struct {
 	sent    int // attempts
 	refused int // of these, that don't count
 	failed  []*balancer.Endpoint
-	won     trial // where it has
+	won     attempt // where it has
 }
 
 // win reports whether the lane is the first to have an answer.
@@ -77,7 +81,7 @@ func (c *contest) decided() bool { return c.winner.Load() != 0 }
 
 // watched begins to watch over an attempt if it may be hedged, and reports
 // whether it does.
-func (j *journey) watched(t *trial) bool {
+func (j *journey) watched(a *attempt) bool {
 	h := &j.service.Hedge
 	if h.Attempts == 0 || !j.hedgeable || j.service.Duty.Pool().Len() < 2 {
 		return false
@@ -85,8 +89,8 @@ func (j *journey) watched(t *trial) bool {
 	if watches := &j.service.stats.watches; j.watch == nil || j.watch.home != watches {
 		j.watch, j.contest = watches.watch(j.hedge), new(contest)
 	}
-	_, p99 := t.endpoint.Latency()
-	j.watch.begin(t.began.Add(h.delay(p99)))
+	_, p99 := a.endpoint.Latency()
+	j.watch.begin(a.began.Add(h.delay(p99)))
 	return true
 }
 
@@ -108,42 +112,42 @@ func (j *journey) hedge() {
 			return
 		}
 		c.sent++
-		t := newTrial(second, e, time.Now())
-		if t.sent(j.carrier.Send(second, t.address, 0)); t.wins(c) {
-			c.won = t
+		a := newAttempt(second, e, time.Now())
+		if a.sent(j.carrier.Send(second, a.address, 0)); a.wins(c) {
+			c.won = a
 			j.carrier.Stop(first)
 			return
 		}
-		if t.result.Fault == upstream.None || !c.decided() { // else it was stopped
-			t.outcome = outcome(t.result)
-			s.stats.fault(t.result.Fault)
+		if a.result.Fault == upstream.None || !c.decided() { // else it was stopped
+			a.outcome = outcome(a.result)
+			s.stats.fault(a.result.Fault)
 			c.failed = append(c.failed, e)
 		}
-		t.done()
+		a.done()
 		tried = append(tried, e)
-		if t.result.wasRefused() && j.refused+c.refused < maxRefused && s.Duty.Pool().Other(tried) {
+		if a.result.wasRefused() && j.refused+c.refused < maxRefused && s.Duty.Pool().Other(tried) {
 			c.refused++
 		}
 		// What has cost nobody anything may go on elsewhere.
-		if t.result.Sent || !s.Retry.again(t.result, true, j.counted()+c.sent-c.refused) {
+		if a.result.Sent || !s.Retry.again(a.result, true, j.counted()+c.sent-c.refused) {
 			return
 		}
 	}
 }
 
-// wins reports whether the trial has an answer, and the first. That somebody
+// wins reports whether the attempt has an answer, and the first. That somebody
 // can't serve is no answer while somebody else may; where nobody has one, it is the
 // client's.
-func (t *trial) wins(c *contest) bool {
-	return t.result.Fault == upstream.None && answered(t.result.Status) != balancer.Unavailable && c.win(t.lane)
+func (a *attempt) wins(c *contest) bool {
+	return a.result.Fault == upstream.None && answered(a.result.Status) != balancer.Unavailable && c.win(a.lane)
 }
 
-// settle ends the contest over a trial that has ended. The trial becomes that of
+// settle ends the contest over an attempt that has ended. The attempt becomes that of
 // the second lane where that has won.
-func (j *journey) settle(t *trial) {
+func (j *journey) settle(a *attempt) {
 	s, c := j.service, j.contest
 	overtaken := c.decided()
-	if t.wins(c) {
+	if a.wins(c) {
 		j.carrier.Stop(second)
 	}
 	j.carrier.Leave()
@@ -151,11 +155,11 @@ func (j *journey) settle(t *trial) {
 	switch won := c.won; {
 	case won.endpoint != nil:
 		s.stats.hedgesWon.Add(1)
-		if t.lose(overtaken); !overtaken {
-			s.stats.fault(t.result.Fault)
+		if a.lose(overtaken); !overtaken {
+			s.stats.fault(a.result.Fault)
 		}
-		t.done()
-		*t, j.endpoint = won, won.endpoint
+		a.done()
+		*a, j.endpoint = won, won.endpoint
 	case c.sent > 0:
 		s.stats.hedgesLost.Add(1)
 	}
@@ -170,18 +174,18 @@ func (j *journey) settle(t *trial) {
 
 func (c *contest) reset() {
 	clear(c.failed)
-	c.sent, c.refused, c.failed, c.won = 0, 0, c.failed[:0], trial{}
+	c.sent, c.refused, c.failed, c.won = 0, 0, c.failed[:0], attempt{}
 	c.winner.Store(0)
 }
 
 // lose tells what it says of an endpoint that another one has answered first. An
 // answer that was later by a hair is one all the same.
-func (t *trial) lose(overtaken bool) {
-	if overtaken && t.result.Fault != upstream.None {
-		t.outcome, t.took, t.result.Err = balancer.Silent, time.Since(t.began), errOvertaken
+func (a *attempt) lose(overtaken bool) {
+	if overtaken && a.result.Fault != upstream.None {
+		a.outcome, a.took, a.result.Err = balancer.Silent, time.Since(a.began), errOvertaken
 		return
 	}
-	t.outcome = outcome(t.result)
+	a.outcome = outcome(a.result)
 }
 
 // callOff ends a contest that nobody wants to win any more.

@@ -14,8 +14,9 @@ import (
 // the test says: well, an answer of some status, or silence.
 type moody struct {
 	*backend
-	status atomic.Int64 // 0: well
-	gate   atomic.Pointer[chan struct{}]
+	arrived atomic.Int64
+	status  atomic.Int64 // 0: well
+	gate    atomic.Pointer[chan struct{}]
 }
 
 func startMoody(t *testing.T, name string) *moody {
@@ -40,6 +41,7 @@ func (m *moody) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/health" {
 		return
 	}
+	m.arrived.Add(1)
 	if gate := m.gate.Load(); gate != nil {
 		<-*gate
 	}
@@ -144,6 +146,30 @@ service "web" {
 	signal(syscall.SIGCONT)
 	r.awaitAfter(line.at, "endpoint serving", "id", address)
 	load.pass(100)
+	load.stop(t)
+}
+
+// What returns, and hangs still, costs a request and not the share that it has: it
+// gets one at a time until it answers.
+func TestABackendThatReturnsIsTried(t *testing.T) {
+	hung, b, c := startMoody(t, "hung"), startMoody(t, "b"), startMoody(t, "c")
+	r := startReadyRota(t, moodyService(rareChecks+"outlier {\n base_ejection = \"300ms\"\n max_ejection = \"300ms\"\n}", hung, b, c))
+	load := startLoad(t, r.url, 400, nil)
+	hung.reached(t, load, 50)
+	address, began := fmt.Sprint(hung.port), time.Now()
+	hung.hang()
+	line := r.awaitAfter(began, "endpoint ejected", "id", address)
+	for range 2 {
+		before := hung.arrived.Load()
+		line = r.awaitAfter(line.at, "endpoint serving", "id", address)
+		line = r.awaitAfter(line.at, "endpoint ejected", "id", address, "error", "it has not answered since it came or returned")
+		if n := hung.arrived.Load() - before; n < 1 || n > 3 {
+			t.Errorf("%d requests tried it, want one", n)
+		}
+	}
+	hung.wake()
+	r.awaitAfter(line.at, "endpoint serving", "id", address)
+	hung.reached(t, load, 50)
 	load.stop(t)
 }
 
