@@ -79,9 +79,6 @@ func (r *report) add(v pool.View, now time.Time) (alive int) {
 			URL: "http://" + e.Address, Alive: e.Serves(), Service: v.Service, ID: e.Name, Endpoint: e.ID,
 			State: e.State, Reasons: e.Reasons, Weight: e.Weight, InFlight: e.Live.InFlight(), LastError: e.LastError, Tier: e.Tier,
 		}
-		if b.Reasons == nil {
-			b.Reasons = []pool.Reason{}
-		}
 		if b.Alive {
 			alive++
 		}

@@ -28,7 +28,7 @@ var now = time.Date(2026, 3, 1, 13, 37, 0, 0, time.UTC)
 func endpoint(name, address string, s pool.State, because ...pool.Reason) *pool.Endpoint {
 	id := "dc1/node/" + name
 	return &pool.Endpoint{
-		ID: id, Name: name, Address: address, Weight: 1, State: s, Reasons: because,
+		ID: id, Name: name, Address: address, Weight: 1, State: s, Reasons: append([]pool.Reason{}, because...),
 		Live: balancer.NewEndpoint(id, address, nil),
 	}
 }

@@ -87,8 +87,7 @@ func serves(f facts) bool {
 // judge derives the state and all the reasons for it. What discovery says to
 // take away goes before what our checks say.
 func judge(f facts) (State, []Reason) {
-	state := Serving
-	var reasons []Reason
+	state, reasons := Serving, []Reason{} // which logs show as []
 	because := func(s State, r Reason) {
 		if state == Serving {
 			state = s

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -132,7 +133,7 @@ func validate(file string, stdout, stderr io.Writer) int {
 
 func healthcheck(address string, stderr io.Writer) int {
 	client := http.Client{Timeout: 5 * time.Second}
-	response, err := client.Get("http://" + address + "/health/ready")
+	response, err := client.Get(adminURL(address, "/health/ready"))
 	if err != nil {
 		fmt.Fprintln(stderr, "rota healthcheck:", unanswered(address, err))
 		return exitFailed
@@ -143,6 +144,12 @@ func healthcheck(address string, stderr io.Writer) int {
 		return exitFailed
 	}
 	return exitDone
+}
+
+// adminURL returns the URL of a path on admin, whose address people give as host:port
+// or copy from a browser.
+func adminURL(address, path string) string {
+	return "http://" + strings.TrimSuffix(strings.TrimPrefix(address, "http://"), "/") + path
 }
 
 // unanswered says what to do where nobody answers on admin.

@@ -76,7 +76,7 @@ func (p *program) askReload(ctx context.Context) (report string, err error) {
 // reload is the command.
 func reload(address string, stdout, stderr io.Writer) int {
 	client := http.Client{Timeout: 15 * time.Second}
-	response, err := client.Post("http://"+address+"/reload", "", nil)
+	response, err := client.Post(adminURL(address, "/reload"), "", nil)
 	if err != nil {
 		fmt.Fprintln(stderr, "rota reload:", unanswered(address, err))
 		return exitFailed

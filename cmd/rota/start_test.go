@@ -69,7 +69,7 @@ func TestConsulIsUnreachableAtTheStart(t *testing.T) {
 func (r *running) healthcheck() (code int, out string) {
 	defer http.DefaultClient.CloseIdleConnections()
 	var text bytes.Buffer
-	code = command([]string{"healthcheck", "--admin", strings.TrimPrefix(r.admin, "http://")}, &text, &text)
+	code = command([]string{"healthcheck", "--admin", r.admin}, &text, &text)
 	return code, text.String()
 }
 
