@@ -5,7 +5,8 @@
 // An [Endpoint] outlives pools: everything learned about an instance sits on
 // it and is carried from one [Pool] to the next. A Pool never changes; a new
 // state of the service is a new Pool, published by its owner through an atomic
-// pointer. Picking neither locks nor allocates.
+// pointer. Picking neither locks nor allocates, unless it passes over an endpoint that
+// is on trial.
 package balancer
 
 import (
@@ -47,9 +48,10 @@ type Endpoint struct {
 	id       string
 	address  atomic.Pointer[string]
 	inFlight atomic.Int64
-	trial    atomic.Pointer[trial] // nil while it is not on trial
+	trial    atomic.Int64 // from when on it may have another attempt, after epoch; 0: it is not on trial
 	requests atomic.Uint64
 	streak   atomic.Uint32
+	fresh    atomic.Int64 // since when it is what it is, after epoch; 0: from the start
 	mute     atomic.Int64 // since when it has only been silent, after epoch; 0: it has not
 	latency  latency
 	peak     peak
@@ -65,7 +67,7 @@ type Endpoint struct {
 // of its outcome; it must not block.
 func NewEndpoint(id, address string, fail func(e *Endpoint, o Outcome, err error)) *Endpoint {
 	e := &Endpoint{id: id, fail: fail}
-	e.Move(address)
+	e.address.Store(&address)
 	return e
 }
 
@@ -82,8 +84,10 @@ func (e *Endpoint) Move(address string) {
 	e.Forget()
 }
 
-// Forget makes the streak and the latency those of an endpoint that is new.
+// Forget makes the streak and the latency those of an endpoint that is new. What
+// began before does not count any more.
 func (e *Endpoint) Forget() {
+	e.fresh.Store(int64(time.Since(epoch)))
 	e.answered()
 	e.latency.forget()
 	e.peak.took.Store(0)
@@ -145,11 +149,15 @@ func (e *Endpoint) Latency() (mean, p99 time.Duration) { return e.latency.get() 
 
 // Done ends an attempt that [Pool.Pick] began and that went to address; every
 // pick must be followed by exactly one Done. took is the time from sending the
-// request to the head of the response, or for how long a [Silent] endpoint was
-// given; 0 where it is not known. err explains a failure. That a former address
-// fails says nothing of the endpoint any more.
+// request to the head of the response, or until a failure; 0 where it is not known.
+// err explains a failure. What becomes of an attempt at a former address, or of a
+// failure that began before all was forgotten, says nothing of the endpoint any more.
 func (e *Endpoint) Done(o Outcome, address string, took time.Duration, err error) {
 	e.inFlight.Add(-1)
+	if o != Abandoned && address != e.Address() {
+		e.formerly(o)
+		return
+	}
 	switch o {
 	case Succeeded:
 		e.answered()
@@ -164,29 +172,41 @@ func (e *Endpoint) Done(o Outcome, address string, took time.Duration, err error
 		e.errors.Add(1)
 		e.answered()
 	default:
-		e.failed(o, address, took, err)
+		e.failed(o, took, err)
 	}
 }
 
-func (e *Endpoint) failed(o Outcome, address string, took time.Duration, err error) {
-	here := address == e.Address()
-	if here {
-		e.peak.add(max(took, asFailure))
-		if o == Silent {
-			e.latency.atLeast(took)
-		}
+// formerly takes in the end of an attempt that tells only of what has been.
+func (e *Endpoint) formerly(o Outcome) {
+	switch o {
+	case Unreachable, Broken:
+		e.failures.Add(1)
+	case Unavailable, Erred:
+		e.errors.Add(1)
+	case Silent:
+		e.untold.Add(1)
 	}
+}
+
+func (e *Endpoint) failed(o Outcome, took time.Duration, err error) {
+	if time.Since(epoch)-took < time.Duration(e.fresh.Load()) {
+		e.formerly(o)
+		return
+	}
+	cost := time.Duration(asFailure)
+	if o == Silent {
+		e.latency.atLeast(took)
+		cost = max(cost, took)
+	}
+	e.peak.add(cost)
 	switch {
 	case o == Unavailable:
-		e.Heard()
+		e.Heard(e.Address())
 		e.errors.Add(1)
-	case o != Silent || here && e.silence(took) >= enoughSilence:
+	case o != Silent || e.silence(took) >= enoughSilence:
 		e.failures.Add(1)
 	default:
 		e.untold.Add(1)
-		return
-	}
-	if !here {
 		return
 	}
 	if o != Silent {
@@ -217,7 +237,7 @@ func (e *Endpoint) silence(took time.Duration) time.Duration {
 
 // answered ends a streak, and a trial.
 func (e *Endpoint) answered() {
-	e.Heard()
+	e.Heard(e.Address())
 	if e.streak.Load() != 0 {
 		e.streak.Store(0)
 	}
@@ -226,14 +246,7 @@ func (e *Endpoint) answered() {
 	}
 }
 
-// begin counts an attempt in, unless the endpoint is on trial and has all that it
-// may have.
-func (e *Endpoint) begin() bool {
-	n := e.inFlight.Add(1)
-	if t := e.trial.Load(); t != nil && !t.allows(n) {
-		e.inFlight.Add(-1)
-		return false
-	}
+func (e *Endpoint) begin() {
+	e.inFlight.Add(1)
 	e.requests.Add(1)
-	return true
 }

@@ -98,7 +98,7 @@ func TestAMomentOfSilence(t *testing.T) {
 			t.Errorf("outcome %d does not end a silence", o)
 		}
 	}
-	e.Forget()
+	e.Done(Succeeded, "10.0.0.1:80", ms, nil)
 	silent(e, enoughSilence)
 	silent(e, ms)
 	if e.Streak() != 2 {
@@ -166,51 +166,6 @@ func TestWhatIsLearnedIsTakenOver(t *testing.T) {
 		next.Done(Succeeded, "10.0.0.1:80", time.Millisecond, nil)
 		if mean, p99 := next.Latency(); mean < 0 || p99 < 0 || next.peak.faded(uptime()) < 0 {
 			t.Errorf("after %+v it answers in %v, 99 in 100 in %v", bad, mean, p99)
-		}
-	}
-}
-
-// An endpoint on trial gets one attempt at a time, beside those that it had, until it
-// answers; a little more as time goes by; and what nobody else is there for.
-func TestTrial(t *testing.T) {
-	for _, algorithm := range []Algorithm{RoundRobin, LeastRequest, EWMA, Random} {
-		a, b := NewEndpoint("a", "10.0.0.1:80", nil), NewEndpoint("b", "10.0.0.2:80", nil)
-		p := NewPool(algorithm, NewMembers(Member{a, 1}, Member{b, 1}), new(Turn))
-		shares := func(n int) (ofA, ofB int64) {
-			for range n {
-				p.Pick(nil)
-			}
-			ofA, ofB = a.InFlight(), b.InFlight()
-			for _, e := range []*Endpoint{a, b} {
-				for e.InFlight() > 0 {
-					e.Done(Abandoned, e.Address(), 0, nil)
-				}
-			}
-			return ofA, ofB
-		}
-		a.begin()
-		a.Try()
-		if ofA, ofB := shares(100); ofA != 2 || ofB != 99 {
-			t.Errorf("%s: on trial it gets %d, and the other %d", algorithm, ofA-1, ofB)
-		}
-		a.trial.Store(&trial{since: time.Since(epoch) - 2*trialStep, most: 1})
-		if ofA, _ := shares(100); ofA < 3 || ofA > 4 {
-			t.Errorf("%s: after two seconds it gets %d", algorithm, ofA)
-		}
-		if e := p.Pick([]*Endpoint{b}); e != a {
-			t.Errorf("%s: nobody is left, though it is", algorithm)
-		}
-		a.Done(Abandoned, a.Address(), 0, nil)
-		a.Try()
-		b.Try()
-		if ofA, ofB := shares(100); ofA+ofB != 100 {
-			t.Errorf("%s: with both on trial %d of 100 get an endpoint", algorithm, ofA+ofB)
-		}
-		a.Done(Succeeded, a.Address(), time.Millisecond, nil)
-		a.inFlight.Store(0)
-		b.Heard()
-		if ofA, _ := shares(100); ofA < 20 || a.OnTrial() {
-			t.Errorf("%s: after an answer it gets %d", algorithm, ofA)
 		}
 	}
 }

@@ -48,7 +48,8 @@ func (t *Turn) next() uint64 { return t.n.Add(1) - 1 }
 type Pool struct {
 	picker  Picker // nil where there are no members
 	members Members
-	tiers   []*Pool // instead of members
+	lenient bool
+	tiers   *inTiers // instead of all that
 }
 
 // NewPool returns a pool of the given members. An algorithm that is none of the
@@ -77,46 +78,38 @@ func NewPool(a Algorithm, members Members, turn *Turn) *Pool {
 	return p
 }
 
+// Lenient has the pool take no notice of trials, where it has members in it that are
+// out and would get what those on trial do not. It returns the pool, which nobody must
+// use yet.
+func (p *Pool) Lenient() *Pool {
+	p.lenient = true
+	return p
+}
+
 // Pick begins an attempt on an endpoint that is not in tried, and returns nil
 // where there is none. The caller ends the attempt with [Endpoint.Done].
 func (p *Pool) Pick(tried []*Endpoint) *Endpoint {
-	e := p.pick(tried)
-	if e != nil && !e.begin() {
+	switch {
+	case p.tiers != nil:
+		return p.tiers.pick(tried)
+	case p.picker == nil:
+		return nil
+	}
+	e := p.picker.Pick(tried)
+	switch {
+	case e == nil:
+	case p.lenient || e.mayTry():
+		e.begin()
+	default:
 		e = p.instead(e, tried)
 	}
 	return e
 }
 
-// instead begins an attempt on another endpoint than e, which is on trial and has
-// all that it may have, or on e where there is no other.
-func (p *Pool) instead(e *Endpoint, tried []*Endpoint) *Endpoint {
-	for passed := slices.Concat(tried, []*Endpoint{e}); ; {
-		switch other := p.pick(passed); {
-		case other == nil:
-			e.inFlight.Add(1)
-			e.requests.Add(1)
-			return e
-		case other.begin():
-			return other
-		default:
-			passed = append(passed, other)
-		}
-	}
-}
-
-func (p *Pool) pick(tried []*Endpoint) *Endpoint {
-	if p.picker == nil {
-		return nil
-	}
-	return p.picker.Pick(tried)
-}
-
 // Other reports whether there is an endpoint that is not in tried.
 func (p *Pool) Other(tried []*Endpoint) bool {
-	for _, t := range p.tiers {
-		if t.Other(tried) {
-			return true
-		}
+	if p.tiers != nil {
+		return slices.ContainsFunc(p.tiers.pools, func(t *Pool) bool { return t.Other(tried) })
 	}
 	for m := range p.members.All() {
 		if !contains(tried, m.Endpoint) {
@@ -128,8 +121,11 @@ func (p *Pool) Other(tried []*Endpoint) bool {
 
 // Len returns how many members the pool has.
 func (p *Pool) Len() int {
-	n := p.members.Len()
-	for _, t := range p.tiers {
+	if p.tiers == nil {
+		return p.members.Len()
+	}
+	n := 0
+	for _, t := range p.tiers.pools {
 		n += t.Len()
 	}
 	return n
@@ -138,7 +134,7 @@ func (p *Pool) Len() int {
 // Members yields the pool's members.
 func (p *Pool) Members() iter.Seq[Member] {
 	if p.tiers != nil {
-		return all(p.tiers)
+		return all(p.tiers.pools)
 	}
 	return p.members.All()
 }

@@ -29,10 +29,10 @@ func NewTiers(turn *Turn, tiers ...Tier) *Pool {
 		}
 		left -= load
 	}
-	return &Pool{picker: t, tiers: t.pools}
+	return &Pool{tiers: t}
 }
 
-// inTiers picks a tier, and has that pick.
+// inTiers chooses a tier, and has that pick.
 type inTiers struct {
 	turn  *Turn
 	pools []*Pool
@@ -46,12 +46,12 @@ type tierFork struct {
 	tier int
 }
 
-func (t *inTiers) Pick(tried []*Endpoint) *Endpoint {
-	if e := t.pools[t.tier()].pick(tried); e != nil {
+func (t *inTiers) pick(tried []*Endpoint) *Endpoint {
+	if e := t.pools[t.tier()].Pick(tried); e != nil {
 		return e
 	}
 	for _, p := range t.pools {
-		if e := p.pick(tried); e != nil {
+		if e := p.Pick(tried); e != nil {
 			return e
 		}
 	}

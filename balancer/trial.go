@@ -2,34 +2,56 @@ package balancer
 
 import "time"
 
-// trial is the time of an endpoint that has come or returned until it has answered:
-// that its check passes need not mean that it serves, and until it is known a few
-// requests are enough to lose time with.
-type trial struct {
-	since time.Duration // after epoch
-	most  int64         // in flight, at the beginning
-}
-
-// trialStep is how long a trial takes to allow one attempt more: a service may take
-// its time for an answer, and such an endpoint is to get its share all the same.
+// trialStep is how long an endpoint on trial waits for the next attempt while it has
+// not answered the last one: a service may take its time for an answer.
 const trialStep = time.Second
 
-func (t *trial) allows(inFlight int64) bool {
-	return inFlight <= t.most+int64((time.Since(epoch)-t.since)/trialStep)
-}
-
-// Try puts the endpoint on trial: until it has answered, it gets one attempt at a
-// time, and one more with each second, as long as there is another endpoint.
-func (e *Endpoint) Try() {
-	e.trial.Store(&trial{since: time.Since(epoch), most: e.InFlight() + 1})
-}
+// Try puts the endpoint on trial, as it comes or returns: that its check passes need
+// not mean that it serves. Until it has answered it gets an attempt each second, and
+// the others of its pool have the rest.
+func (e *Endpoint) Try() { e.trial.Store(int64(time.Since(epoch))) }
 
 // OnTrial reports whether the endpoint is on trial.
-func (e *Endpoint) OnTrial() bool { return e.trial.Load() != nil }
+func (e *Endpoint) OnTrial() bool { return e.trial.Load() != 0 }
 
-// Heard tells that the endpoint has begun to answer, which ends a trial.
-func (e *Endpoint) Heard() {
-	if e.trial.Load() != nil {
-		e.trial.Store(nil)
+// Heard tells that the endpoint has begun to answer at address, which ends a trial.
+func (e *Endpoint) Heard(address string) {
+	if e.trial.Load() != 0 && address == e.Address() {
+		e.trial.Store(0)
 	}
+}
+
+// mayTry reports whether the endpoint may have an attempt, which takes the one that
+// it may have on trial.
+func (e *Endpoint) mayTry() bool {
+	next := e.trial.Load()
+	if next == 0 {
+		return true
+	}
+	now := int64(time.Since(epoch))
+	return now >= next && e.trial.CompareAndSwap(next, now+int64(trialStep))
+}
+
+// maxPassed is how many endpoints on trial are passed over in one pick: where there
+// are more of them than that, the others can't be meant to have it all.
+const maxPassed = 8
+
+// instead begins an attempt on another endpoint than e, which is on trial and has
+// what it may have, or on e where that finds none.
+func (p *Pool) instead(e *Endpoint, tried []*Endpoint) *Endpoint {
+	passed := append(make([]*Endpoint, 0, len(tried)+maxPassed), tried...)
+	passed = append(passed, e)
+	for range maxPassed - 1 {
+		other := p.picker.Pick(passed)
+		if other == nil {
+			break
+		}
+		if other.mayTry() {
+			e = other
+			break
+		}
+		passed = append(passed, other)
+	}
+	e.begin()
+	return e
 }

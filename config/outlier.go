@@ -21,7 +21,7 @@ type Outlier struct {
 
 func outlierBody(o *Outlier) *body {
 	return &body{check: o.checkEjection, fields: []field{
-		number("consecutive", &o.Consecutive, 5, 0, 1_000_000, "failures in a row that take an instance out, at once: no connection, a connection that ends early, no answer in time or while another instance gave one, an answer that is not HTTP, or one of 502, 503 or 504; one is enough while the instance has not answered since it came or returned; 0 turns it off"),
+		number("consecutive", &o.Consecutive, 5, 0, 1_000_000, "failures in a row that take an instance out, at once: no connection, a connection that ends early, no answer in time or while another instance gave one, an answer that is not HTTP, or one of 502, 503 or 504; one is enough for an instance that has not answered since it was out for this; 0 turns it off"),
 		duration("interval", &o.Interval, 10*time.Second, "from one comparison of the instances to the next"),
 		number("min_hosts", &o.MinHosts, 3, 2, 1_000_000, "instances that a comparison needs"),
 		number("min_requests", &o.MinRequests, 100, 1, 1_000_000, "requests that each of them needs within the interval"),

@@ -16,6 +16,8 @@ type Learned struct {
 	LastError string           `json:"last_error,omitzero"`
 	Outlier   health.Outlier   `json:"outlier"`
 	Trouble   string           `json:"trouble,omitzero"`
+	Suspect   bool             `json:"suspect,omitzero"` // returned from being an outlier
+	Trial     bool             `json:"trial,omitzero"`   // has not answered since it came or returned
 	Ramping   bool             `json:"ramping,omitzero"` // is in its slow start,
 	Ramped    time.Duration    `json:"ramped,omitzero"`  // for so long
 	Traffic   balancer.Learned `json:"traffic"`
@@ -41,8 +43,8 @@ func (w *writer) learned(now time.Time) map[string]Learned {
 		}
 		l := Learned{
 			Address: m.instance.Address, Verdict: m.facts.verdict, Probation: m.facts.probation, LastError: m.lastError,
-			Outlier: m.outlier.Outlier, Trouble: m.outlier.trouble,
-			Traffic: m.endpoint.Learned(),
+			Outlier: m.outlier.Outlier, Trouble: m.outlier.trouble, Suspect: m.outlier.suspect,
+			Trial: m.endpoint.OnTrial(), Traffic: m.endpoint.Learned(),
 		}
 		if l.Ramping = !m.ramp.since.IsZero(); l.Ramping {
 			l.Ramped = now.Sub(m.ramp.since)
@@ -52,14 +54,15 @@ func (w *writer) learned(now time.Time) map[string]Learned {
 	return all
 }
 
-// inherit has a new member go on with what another process has learned of it.
+// inherit has a new member go on with what another process has learned of it. Whom
+// that process did not know, or elsewhere, comes as to a service that runs.
 func (w *writer) inherit(m *member, now time.Time) {
 	l, known := w.inherited[m.instance.ID]
-	if !known {
-		return
-	}
 	delete(w.inherited, m.instance.ID)
-	if l.Address != m.instance.Address { // it has moved meanwhile
+	switch {
+	case w.inherited == nil:
+		return
+	case !known || l.Address != m.instance.Address:
 		m.facts.probation = true
 		return
 	}
@@ -70,7 +73,7 @@ func (w *writer) inherit(m *member, now time.Time) {
 	m.facts.probation = m.facts.probation || l.Probation
 	m.facts.outlier = l.Outlier.Cause()
 	m.lastError = l.LastError
-	m.outlier.Outlier, m.outlier.trouble = l.Outlier, l.Trouble
+	m.outlier.Outlier, m.outlier.trouble, m.outlier.suspect = l.Outlier, l.Trouble, l.Suspect
 	if m.facts.outlier != health.NoCause {
 		w.outliers.out = append(w.outliers.out, m)
 	}
@@ -78,5 +81,7 @@ func (w *writer) inherit(m *member, now time.Time) {
 		m.ramp.serves, m.ramp.since = true, now.Add(-l.Ramped)
 		w.ramping = append(w.ramping, m)
 	}
-	m.endpoint.Learn(l.Traffic)
+	if m.endpoint.Learn(l.Traffic); l.Trial {
+		m.endpoint.Try()
+	}
 }

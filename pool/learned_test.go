@@ -11,18 +11,21 @@ import (
 	"github.com/rota-lb/rota/health"
 )
 
-// bequeath has the other bench begin with what this one has learned, as another
+// heir returns a bench that begins with what this one has learned, as another
 // process does.
-func (b *bench) bequeath(to *bench, now time.Time) {
+func (b *bench) heir(now time.Time) *outlierBench {
 	b.t.Helper()
 	text, err := json.Marshal(b.learned(now))
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	to.started = false
-	if err := json.Unmarshal(text, &to.inherited); err != nil {
+	n := &outlierBench{newBench(b.t), now}
+	n.service.checker.Store(n.checker)
+	n.configure(b.options)
+	if err := json.Unmarshal(text, &n.inherited); err != nil {
 		b.t.Fatal(err)
 	}
+	return n
 }
 
 // Another process begins with all that is known of each endpoint: who is out stays
@@ -38,8 +41,7 @@ func TestWhatIsLearnedIsInherited(t *testing.T) {
 	b.want("a=ejected b=ejected c=serving d=serving e=serving | c d e")
 	wantMean, wantP99 := b.members["dc1/node/c"].endpoint.Latency()
 
-	n := newOutlierBench(t, 0)
-	b.bequeath(n.bench, b.now)
+	n := b.heir(b.now)
 	n.set(abcde...)
 	n.want("a=ejected b=ejected c=serving d=serving e=serving | c d e")
 	for i, want := range []struct{ reason, err string }{
@@ -81,30 +83,53 @@ func TestWhatIsNotProvedIsInherited(t *testing.T) {
 	b.pass(10 * sec)
 	b.weighs(map[string]int{"a": 100, "b": 55})
 
-	n := slow(t)
-	b.bequeath(n, b.now)
+	n := b.heir(b.now)
 	n.set(instance("a"), instance("b"), instance("c"))
 	n.want("a=serving b=warming c=warming | b a")
 	n.weighs(map[string]int{"a": 100, "b": 55})
-	n.pass(10 * sec)
+	n.bench.pass(10 * sec)
 	n.weighs(map[string]int{"a": 100, "b": 100})
 	n.check("c", "127.0.0.1:1", nil)
 	n.weighs(map[string]int{"a": 100, "b": 100, "c": 10})
 }
 
-// What has moved meanwhile has to prove itself, and what comes later has nothing
-// from who was there before.
+// A trial goes on, and with it what one failure means.
+func TestATrialIsInherited(t *testing.T) {
+	b := newOutlierBench(t, 3)
+	b.attempts("a", 5, balancer.Broken, 0)
+	b.after(sec + ms)
+	b.looked("a", true, true)
+	b.set(instance("a"), instance("b"), instance("c"), instance("d"))
+	b.check("d", "127.0.0.1:1", nil)
+
+	n := b.heir(b.now)
+	n.set(instance("a"), instance("b"), instance("c"), instance("d"))
+	for name, want := range map[string]bool{"a": true, "b": false, "c": false, "d": true} {
+		if got := n.members["dc1/node/"+name].endpoint.OnTrial(); got != want {
+			t.Errorf("%s is on trial: %t", name, got)
+		}
+	}
+	n.attempts("d", 1, balancer.Broken, 0)
+	n.attempts("a", 1, balancer.Broken, 0)
+	n.want("a=ejected b=serving c=serving d=serving | b c d")
+}
+
+// Who is not known, or has moved meanwhile, has to prove itself; and what comes later
+// has nothing from who was there before.
 func TestWhatIsInheritedHoldsForThatInstance(t *testing.T) {
 	b := newBench(t)
 	b.set(instance("a"), instance("b"), instance("c"))
 	b.check("a", "127.0.0.1:1", errors.New("connection refused"))
 	b.check("c", "127.0.0.1:1", errors.New("connection refused"))
-	n := newBench(t)
-	b.bequeath(n, b.now)
+	n := b.heir(b.now)
 	moved := instance("a")
 	moved.Address = "127.0.0.1:2"
-	n.set(moved, instance("b"))
-	n.want("a=warming b=serving | b")
+	n.set(moved, instance("b"), instance("z"))
+	n.want("a=warming b=serving z=warming | b")
+	n.check("z", "127.0.0.1:1", nil)
+	if !n.members["dc1/node/z"].endpoint.OnTrial() {
+		t.Error("z, who is new, is not on trial")
+	}
 	n.set(moved, instance("b"), instance("c"))
 	n.want("a=warming b=serving c=warming | b")
 }

@@ -204,11 +204,11 @@ func (w *writer) publishPool() {
 func (w *writer) storePool(alarm bool, loads []int) {
 	var tiers []balancer.Tier
 	for i, t := range w.tiers {
-		members := t.serving.members
+		next := balancer.NewPool(w.options.Balance, t.serving.members, &t.turn)
 		if alarm {
-			members = t.willing.members
+			next = balancer.NewPool(w.options.Balance, t.willing.members, &t.turn).Lenient()
 		}
-		tiers = append(tiers, balancer.Tier{Pool: balancer.NewPool(w.options.Balance, members, &t.turn), Load: loads[i]})
+		tiers = append(tiers, balancer.Tier{Pool: next, Load: loads[i]})
 	}
 	if len(tiers) == 1 {
 		w.service.pool.Store(tiers[0].Pool)

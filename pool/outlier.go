@@ -26,8 +26,7 @@ func (s *Service) failed(e *balancer.Endpoint, o balancer.Outcome, err error) {
 	if o == balancer.Unreachable {
 		s.checker.Load().Strike(e.ID(), err)
 	}
-	// Who fails on trial has failed before, or never answered. That connections are
-	// refused is for the checks.
+	// That connections are refused is for the checks.
 	onTrial := o != balancer.Unreachable && e.OnTrial()
 	if limit := int(s.consecutive.Load()); limit == 0 || e.Streak() < limit && !onTrial {
 		return
@@ -56,6 +55,7 @@ type record struct {
 	health.Outlier
 	trouble          string // why it is out, in words
 	asked            bool   // for the check that is to bring it back
+	suspect          bool   // when it did not serve the last time, it was out
 	requests, failed uint64 // that had told something by the last comparison
 }
 
@@ -116,9 +116,11 @@ func (w *writer) awaitNext(now time.Time) {
 func (w *writer) failing(f failure, now time.Time) {
 	m := w.members[f.endpoint.ID()]
 	spec := w.options.Outlier
-	onTrial := f.onTrial && f.endpoint.OnTrial()
-	if m == nil || m.endpoint != f.endpoint || spec.Consecutive == 0 || f.endpoint.Streak() < spec.Consecutive && !onTrial {
+	if m == nil || m.endpoint != f.endpoint || spec.Consecutive == 0 {
 		return // it is about what is over
+	}
+	if again := f.onTrial && f.endpoint.OnTrial() && m.outlier.suspect; f.endpoint.Streak() < spec.Consecutive && !again {
+		return
 	}
 	if m.serves() && !now.Before(w.outliers.full) && w.mayEject(now) {
 		w.eject(m, m.outlier.Eject(spec, health.ConsecutiveFailures, now), f.err)
@@ -198,7 +200,7 @@ func (w *writer) eject(m *member, next health.Outlier, err error) {
 // trouble says what is wrong with an endpoint.
 func trouble(c health.Cause, e *balancer.Endpoint, err error) string {
 	switch {
-	case c == health.ConsecutiveFailures && e.OnTrial():
+	case c == health.ConsecutiveFailures && err != nil && e.OnTrial():
 		return fmt.Sprintf("it has not answered since it came or returned: %v", err)
 	case c == health.ConsecutiveFailures && err != nil:
 		return fmt.Sprintf("%d failures in a row, the last: %v", e.Streak(), err)

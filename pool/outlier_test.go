@@ -134,37 +134,80 @@ func TestConsecutiveFailuresEject(t *testing.T) {
 	}
 }
 
-// Who has returned, or is new, is out after one failure until it has answered; but
-// that connections are refused is for the checks, and 503 is an answer.
+// Who has returned is out again after one failure, until it has answered; but that
+// connections are refused is for the checks, and 503 is an answer. Who is new, or was
+// away for another reason, has all the failures that anybody has: it may be slow to
+// begin with.
 func TestAFailureOnTrialEjects(t *testing.T) {
 	for outcome, ejects := range map[balancer.Outcome]bool{
-		balancer.Broken: true, balancer.Silent: true, balancer.Unavailable: false, balancer.Unreachable: false, balancer.Abandoned: false,
+		balancer.Broken: true, balancer.Unavailable: false, balancer.Unreachable: false, balancer.Abandoned: false,
 	} {
 		b := newOutlierBench(t, 3)
-		b.set(instance("a"), instance("b"), instance("c"), instance("d"))
-		b.check("d", "127.0.0.1:1", nil)
-		b.attempts("d", 1, outcome, sec)
-		e := b.members["dc1/node/d"].endpoint
+		b.attempts("a", 5, balancer.Broken, sec)
+		b.after(sec + ms)
+		b.looked("a", true, true)
+		b.attempts("a", 1, outcome, 0)
+		e := b.members["dc1/node/a"].endpoint
 		if !ejects {
-			b.want("a=serving b=serving c=serving d=serving | a b c d")
+			b.want("a=serving b=serving c=serving | a b c")
 			if e.OnTrial() != (outcome != balancer.Unavailable) {
 				t.Errorf("after outcome %d it is on trial: %t", outcome, e.OnTrial())
 			}
 			continue
 		}
-		b.want("a=serving b=serving c=serving d=ejected | a b c")
-		if got := b.endpoints()[3].LastError; got != "it has not answered since it came or returned: connection reset" {
+		b.want("a=ejected b=serving c=serving | b c")
+		if got := b.reasons(); got != "[consecutive_failures] it has not answered since it came or returned: connection reset" {
 			t.Errorf("told as %s", got)
 		}
-		b.after(sec)
-		b.looked("d", true, true)
-		b.attempts("d", 1, outcome, sec)
-		b.want("a=serving b=serving c=serving d=ejected | a b c")
-		b.after(2 * sec)
-		b.looked("d", true, true)
-		b.attempts("d", 1, balancer.Succeeded, ms)
-		b.attempts("d", 4, outcome, sec)
-		b.want("a=serving b=serving c=serving d=serving | a b c d")
+		b.after(2*sec + ms)
+		b.looked("a", true, true)
+		b.attempts("a", 1, balancer.Succeeded, ms)
+		b.attempts("a", 4, balancer.Broken, 0)
+		b.want("a=serving b=serving c=serving | a b c")
+	}
+	for name, comes := range map[string]func(b *outlierBench){
+		"new": func(*outlierBench) {},
+		"back from maintenance": func(b *outlierBench) {
+			away := instance("d")
+			away.Status = discovery.Maintenance
+			b.set(instance("a"), instance("b"), instance("c"), away)
+		},
+		"back from maintenance, an outlier before": func(b *outlierBench) {
+			b.attempts("d", 5, balancer.Broken, 0)
+			b.after(sec + ms)
+			b.looked("d", true, true)
+			away := instance("d")
+			away.Status = discovery.Maintenance
+			b.set(instance("a"), instance("b"), instance("c"), away)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newOutlierBench(t, 3)
+			b.set(instance("a"), instance("b"), instance("c"), instance("d"))
+			b.check("d", "127.0.0.1:1", nil)
+			comes(b)
+			b.set(instance("a"), instance("b"), instance("c"), instance("d"))
+			b.attempts("d", 4, balancer.Broken, 0)
+			b.want("a=serving b=serving c=serving d=serving | a b c d")
+			b.attempts("d", 1, balancer.Broken, 0)
+			b.want("a=serving b=serving c=serving d=ejected | a b c")
+		})
+	}
+}
+
+// A failure of what began before the return says nothing of who has returned.
+func TestWhatBeganBeforeTheReturnDoesNotCount(t *testing.T) {
+	b := newOutlierBench(t, 3)
+	e := b.members["dc1/node/a"].endpoint
+	only(e).Pick(nil)
+	b.attempts("a", 5, balancer.Broken, 0)
+	b.after(sec + ms)
+	b.looked("a", true, true)
+	e.Done(balancer.Broken, e.Address(), 15*sec, errors.New("late"))
+	b.notice()
+	b.want("a=serving b=serving c=serving | a b c")
+	if !e.OnTrial() || e.Streak() > 0 {
+		t.Errorf("it is on trial: %t, with a streak of %d", e.OnTrial(), e.Streak())
 	}
 }
 

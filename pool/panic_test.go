@@ -102,3 +102,21 @@ func TestASnapshotAlarmsNobody(t *testing.T) {
 		t.Error("not alarmed")
 	}
 }
+
+// Who has just returned has its share, and not those alone that are dead.
+func TestTrialsDoNotCountInAPanic(t *testing.T) {
+	b := newBench(t)
+	b.options.PanicBelow = 50
+	abcd := []discovery.Instance{instance("a"), instance("b"), instance("c"), instance("d")}
+	b.set(abcd...)
+	for _, in := range abcd {
+		b.check(in.Name, in.Address, errors.New("refused"))
+	}
+	b.check("a", "127.0.0.1:1", nil)
+	for range 100 {
+		b.service.Pool().Pick(nil)
+	}
+	if e := b.members["dc1/node/a"].endpoint; !b.service.View().Panic || !e.OnTrial() || e.InFlight() != 25 {
+		t.Errorf("of 100 it gets %d, on trial: %t", e.InFlight(), e.OnTrial())
+	}
+}

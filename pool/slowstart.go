@@ -3,6 +3,8 @@ package pool
 import (
 	"slices"
 	"time"
+
+	"github.com/rota-lb/rota/health"
 )
 
 // SlowStart says how an endpoint that comes or returns gets to its full weight:
@@ -42,6 +44,7 @@ func (w *writer) starts(m *member, now time.Time) {
 	r, serves := &m.ramp, serves(m.facts)
 	switch {
 	case !serves:
+		m.outlier.suspect = m.facts.outlier != health.NoCause
 		r.since = time.Time{}
 		r.due = r.due || !w.proving()
 	case !r.serves && r.due:

@@ -204,11 +204,26 @@ func TestASlowStartGetsItsShare(t *testing.T) {
 	b.set(instance("a"))
 	b.set(instance("a"), instance("b"))
 	b.check("b", "127.0.0.1:1", nil)
+	b.members["dc1/node/b"].endpoint.Heard("127.0.0.1:1")
 	p := b.service.Pool()
 	for range 110 {
 		p.Pick(nil).Done(balancer.Succeeded, "", 0, nil)
 	}
 	if n, _ := b.members["dc1/node/b"].endpoint.Totals(); n != 10 {
 		t.Errorf("b had %d of 110 turns, want 10", n)
+	}
+}
+
+// Who was found dead while a snapshot was probed comes as anybody else.
+func TestWhoComesAfterASnapshotStartsSlowly(t *testing.T) {
+	b := slow(t)
+	b.kept(b.now, instance("a"), instance("b"))
+	b.check("a", "127.0.0.1:1", errors.New("refused"))
+	b.check("b", "127.0.0.1:1", nil)
+	b.prove(b.now)
+	b.check("a", "127.0.0.1:1", nil)
+	b.weighs(map[string]int{"a": 10, "b": 100})
+	if !b.members["dc1/node/a"].endpoint.OnTrial() {
+		t.Error("it is not on trial")
 	}
 }

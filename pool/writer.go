@@ -61,7 +61,7 @@ type writer struct {
 	retake               bool // the same members are to be picked in another way
 
 	outliers  outliers
-	inherited map[string]Learned // what is left of it; nothing once a set has been applied
+	inherited map[string]Learned // what is left of it; nil once a set has been applied, or where there was none
 }
 
 func newWriter(s *Service, c *health.Checker) *writer {
@@ -114,7 +114,7 @@ func (w *writer) update(u discovery.Update, now time.Time) {
 	case discovery.Set:
 		w.apply(u.Instances, now)
 		w.started = true
-		clear(w.inherited)
+		w.inherited = nil
 		w.logRejected(u.Rejected, news.Rejected)
 		news.Heard, news.Kept, news.Err, news.Rejected = now, false, nil, u.Rejected
 		news.Updates++
@@ -141,6 +141,9 @@ func (w *writer) tellReady(now time.Time) {
 		return
 	}
 	w.ready = true
+	for _, m := range w.order {
+		m.ramp.due = m.ramp.due || !serves(m.facts) // while proving they were not
+	}
 	w.stale = true // even an empty pool is news
 	w.publish(now) // before anybody hears of it
 	close(w.service.ready)

@@ -123,6 +123,7 @@ func (j *journey) try(e *balancer.Endpoint, began time.Time) (again bool) {
 	}
 	a.result, a.outcome = j.Result, outcome(j.Result)
 	if j.Fault != upstream.None {
+		a.took = time.Since(a.began)
 		j.service.stats.fault(j.Fault)
 		again = j.again(a.endpoint)
 	}

@@ -39,7 +39,7 @@ type attempt struct {
 	endpoint *balancer.Endpoint
 	address  string
 	began    time.Time
-	took     time.Duration // 0 where it says nothing
+	took     time.Duration // until an answer or a failure; 0 where that says nothing
 	outcome  balancer.Outcome
 	result   Result
 }
@@ -54,9 +54,10 @@ func (a *attempt) done() { a.endpoint.Done(a.outcome, a.address, a.took, a.resul
 func (a *attempt) sent(r Result) {
 	a.result = r
 	if r.Fault != upstream.None {
+		a.took = time.Since(a.began)
 		return
 	}
-	a.endpoint.Heard()
+	a.endpoint.Heard(a.address)
 	if !r.Streamed {
 		a.took = time.Since(a.began)
 	}

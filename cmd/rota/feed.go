@@ -60,9 +60,9 @@ func (m *memory) of(datacenter string, elsewhere []string) discovery.Recall {
 	}
 }
 
-// planFeed gives a service its feed: the one that it has, if that is to stay.
-func (p *program) planFeed(s *config.Service, v *service, next, now *stage) error {
-	memory := p.heritage.memory(s)
+// planFeed gives a service its feed: the one that it has, if that is to stay, else one
+// with a memory.
+func (p *program) planFeed(s *config.Service, v *service, memory *memory, next, now *stage) error {
 	if v.feed != nil {
 		i := slices.IndexFunc(now.config.Services, func(o config.Service) bool { return o.Name == s.Name })
 		o := &now.config.Services[i]

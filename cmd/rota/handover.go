@@ -7,9 +7,10 @@ import (
 	"io"
 	"net"
 	"os"
-	"reflect"
 	"slices"
 	"strconv"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/rota-lb/rota/config"
 	"github.com/rota-lb/rota/pool"
@@ -28,15 +29,31 @@ type will struct {
 	// Listeners are what the sockets were taken for, in the order of their
 	// descriptors.
 	Listeners []listenAddress `json:"listeners"`
-	// Services is what is known of each service, by its name.
-	Services map[string]legacy `json:"services"`
+	// Services has the legacy of each service, by its name. The other process may be
+	// of another version, and what it can't make sense of must not keep it from
+	// serving.
+	Services map[string]json.RawMessage `json:"services"`
 }
 
-// legacy is what is known of a service.
+// legacy is what is known of a service. A field that gets another meaning must get
+// another name.
 type legacy struct {
-	Discover  config.Discover         `json:"discover"`
+	Discover  string                  `json:"discover"` // what instances are looked for
 	Told      *told                   `json:"told"`
 	Endpoints map[string]pool.Learned `json:"endpoints"` // by ID
+}
+
+func newLegacy(d config.Discover, m *memory, endpoints map[string]pool.Learned) legacy {
+	return legacy{fmt.Sprintf("%+q", d), m.told.Load(), endpoints}
+}
+
+// memory returns what discovery has told, if it looks for the same.
+func (l *legacy) memory(d config.Discover) *memory {
+	m := new(memory)
+	if l.Discover == fmt.Sprintf("%+q", d) {
+		m.told.Store(l.Told)
+	}
+	return m
 }
 
 // listenAddress is one of the configuration.
@@ -110,24 +127,16 @@ func (h *heritage) take(a listenAddress) net.Listener {
 	return nil
 }
 
-// endpoints returns what is known of the endpoints of a service.
-func (h *heritage) endpoints(service string) map[string]pool.Learned {
-	if h == nil {
-		return nil
+// legacy returns what is known of a service.
+func (h *heritage) legacy(service string, logger hclog.Logger) (l legacy) {
+	if h == nil || h.Services[service] == nil {
+		return l
 	}
-	return h.Services[service].Endpoints
-}
-
-// memory returns what discovery has told of a service, if it looks for the same.
-func (h *heritage) memory(s *config.Service) *memory {
-	m := new(memory)
-	if h == nil {
-		return m
+	if err := json.Unmarshal(h.Services[service], &l); err != nil {
+		logger.Warn("what the process before knew of a service can't be read: it begins anew", "service", service, "error", err)
+		return legacy{}
 	}
-	if l := h.Services[s.Name]; reflect.DeepEqual(l.Discover, s.Discover) {
-		m.told.Store(l.Told)
-	}
-	return m
+	return l
 }
 
 // release gives up what nobody has taken.

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -101,9 +102,13 @@ func (s *stage) sockets() (sockets []net.Listener, names []listenAddress) {
 func (p *program) will() will {
 	s := p.stage.Load()
 	_, names := s.sockets()
-	w := will{Listeners: names, Services: map[string]legacy{}}
+	w := will{Listeners: names, Services: map[string]json.RawMessage{}}
 	for i, v := range s.services {
-		w.Services[v.options.Name] = legacy{s.config.Services[i].Discover, v.feed.memory.told.Load(), v.pool.Learned()}
+		text, err := json.Marshal(newLegacy(s.config.Services[i].Discover, v.feed.memory, v.pool.Learned()))
+		if err != nil { // strings and numbers always marshal
+			panic(err)
+		}
+		w.Services[v.options.Name] = text
 	}
 	return w
 }

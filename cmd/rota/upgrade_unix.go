@@ -46,11 +46,15 @@ func (p *program) startHeir() (*heir, error) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", handoverVariable, 3))
 	cmd.ExtraFiles = files
-	if err := cmd.Start(); err != nil {
+	conn, err := net.FileConn(ours)
+	if err != nil {
 		return nil, err
 	}
-	conn, err := net.FileConn(ours)
-	return &heir{cmd, conn}, err
+	if err := cmd.Start(); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return &heir{cmd, conn}, nil
 }
 
 // duplicate returns another descriptor of a listening socket. What package net

@@ -3,11 +3,16 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"net"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/hashicorp/go-hclog"
 )
 
 // The socket that is handed over stays non-blocking for whoever still has it: an
@@ -54,5 +59,37 @@ func TestWhatIsHandedOverIsNotSpoiled(t *testing.T) {
 		t.Error(err)
 	} else {
 		conn.Close()
+	}
+}
+
+// What another version can't make sense of costs the memory of that service, and not
+// the takeover.
+func TestAWillOfAnotherVersion(t *testing.T) {
+	h := new(heritage)
+	text := `{"listeners": [], "of the future": 1, "services": {
+		"good":     {"discover": "web", "told": {"instances": [{"ID": "a"}]}, "endpoints": {"a": {"address": "h:1", "verdict": "healthy", "mood": 3}}},
+		"verdict":  {"endpoints": {"a": {"address": "h:1", "verdict": 2}}},
+		"duration": {"endpoints": {"a": {"address": "h:1", "outlier": {"cause": "latency", "left": "5s"}}}},
+		"status":   {"told": {"instances": [{"Status": "passing"}]}},
+		"null":     null
+	}}`
+	if err := json.Unmarshal([]byte(text), &h.will); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	logger := hclog.New(&hclog.LoggerOptions{Output: &log})
+	if l := h.legacy("good", logger); len(l.Endpoints) != 1 || len(l.Told.Instances) != 1 || log.Len() > 0 {
+		t.Errorf("what is good becomes %+v: %s", l, &log)
+	}
+	for _, name := range []string{"verdict", "duration", "status"} {
+		log.Reset()
+		if l := h.legacy(name, logger); l.Endpoints != nil || l.Told != nil || !strings.Contains(log.String(), "begins anew: service="+name) {
+			t.Errorf("%s becomes %+v: %s", name, l, &log)
+		}
+	}
+	for _, name := range []string{"null", "unknown"} {
+		if l := h.legacy(name, logger); l.Endpoints != nil {
+			t.Errorf("%s becomes %+v", name, l)
+		}
 	}
 }

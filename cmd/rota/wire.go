@@ -112,6 +112,7 @@ func (p *program) planService(s *config.Service, next, now *stage) error {
 		v.upstream = upstream.New(o)
 	}
 	next.services = append(next.services, v)
+	legacy := p.heritage.legacy(s.Name, p.logger)
 	if v.circuit != s.Circuit {
 		v.circuit, v.breaker = s.Circuit, breaker(s.Name, s.Circuit, p.logger)
 	}
@@ -120,13 +121,13 @@ func (p *program) planService(s *config.Service, next, now *stage) error {
 		Name: s.Name, Source: s.Discover.Kind, Balance: balancer.Algorithm(s.Balance),
 		Check: checkSpec(s.HealthCheck), Outlier: outlierSpec(s.Outlier), SlowStart: pool.SlowStart(s.SlowStart), PanicBelow: s.PanicBelow,
 		Locality:  locality(s.Locality),
-		Inherited: p.heritage.endpoints(s.Name), Logger: p.logger,
+		Inherited: legacy.Endpoints, Logger: p.logger,
 		DrainTimeout: s.DrainTimeout, Drain: v.upstream.Drain, Cut: v.upstream.Cut, Left: v.upstream.Leave,
 	}
 	if old == nil {
 		v.pool = pool.New(v.options)
 	}
-	return p.planFeed(s, v, next, now)
+	return p.planFeed(s, v, legacy.memory(s.Discover), next, now)
 }
 
 func checkSpec(c config.HealthCheck) health.Spec {
