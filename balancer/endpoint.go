@@ -201,7 +201,6 @@ func (e *Endpoint) failed(o Outcome, took time.Duration, err error) {
 	e.peak.add(cost)
 	switch {
 	case o == Unavailable:
-		e.Heard(e.Address())
 		e.errors.Add(1)
 	case o != Silent || e.silence(took) >= enoughSilence:
 		e.failures.Add(1)

@@ -23,7 +23,7 @@ func (l *leastRequest) Pick(tried []*Endpoint) *Endpoint {
 
 // least compares all endpoints, beginning with the one whose turn it is.
 func (l *leastRequest) least(tried []*Endpoint) *Endpoint {
-	best := l.members.from(l.turn.next(), tried)
+	best := l.members.from(l.turn.next(tried), tried)
 	if best.Endpoint == nil {
 		return nil
 	}

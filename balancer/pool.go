@@ -36,12 +36,21 @@ type Picker interface {
 // Turn counts the turns that a service has taken. It is carried from pool to
 // pool, so that an update doesn't send everybody back to the first endpoint.
 type Turn struct {
-	_ [64]byte // alone on its cache line: every request writes it
-	n atomic.Uint64
-	_ [56]byte
+	_     [64]byte // alone on its cache line: every request writes it
+	n     atomic.Uint64
+	again atomic.Uint64
+	_     [48]byte
 }
 
-func (t *Turn) next() uint64 { return t.n.Add(1) - 1 }
+// next returns the number of the next turn. Those who have tried somebody already have
+// turns of their own: else, of two endpoints, one that fails would be the first for
+// every request, since each second turn is a retry's.
+func (t *Turn) next(tried []*Endpoint) uint64 {
+	if len(tried) > 0 {
+		return t.again.Add(1) - 1
+	}
+	return t.n.Add(1) - 1
+}
 
 // Pool is an immutable set of endpoints that may get traffic, with a way to
 // choose among them. It is safe for concurrent use.

@@ -7,5 +7,5 @@ type roundRobin struct {
 }
 
 func (r *roundRobin) Pick(tried []*Endpoint) *Endpoint {
-	return r.members.from(r.turn.next(), tried).Endpoint
+	return r.members.from(r.turn.next(tried), tried).Endpoint
 }

@@ -9,8 +9,8 @@ type Tier struct {
 }
 
 // NewTiers returns a pool that has each tier take its share of the requests,
-// evenly spread. Where all endpoints of that tier have been tried, the others are
-// gone through in order, those without a share too.
+// evenly spread. Where that has no endpoint, or some have been tried, they are gone
+// through in order, those without a share too.
 func NewTiers(turn *Turn, tiers ...Tier) *Pool {
 	t := &inTiers{turn: turn}
 	left := uint64(0)
@@ -47,8 +47,10 @@ type tierFork struct {
 }
 
 func (t *inTiers) pick(tried []*Endpoint) *Endpoint {
-	if e := t.pools[t.tier()].Pick(tried); e != nil {
-		return e
+	if len(tried) == 0 { // a retry takes nobody's turn
+		if e := t.pools[t.tier()].Pick(tried); e != nil {
+			return e
+		}
 	}
 	for _, p := range t.pools {
 		if e := p.Pick(tried); e != nil {
@@ -63,7 +65,7 @@ func (t *inTiers) tier() int {
 	if len(t.forks) == 0 {
 		return t.last
 	}
-	n := t.turn.next()
+	n := t.turn.next(nil)
 	for _, f := range t.forks {
 		way, next := fork(n, f.part)
 		if way == 0 {

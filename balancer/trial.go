@@ -6,8 +6,9 @@ import "time"
 // not answered the last one: a service may take its time for an answer.
 const trialStep = time.Second
 
-// Try puts the endpoint on trial, as it comes or returns: that its check passes need
-// not mean that it serves. Until it has answered it gets an attempt each second, and
+// Try puts the endpoint on trial, as it comes or returns, or is not to be taken out
+// though it fails all the time: that its check passes need not mean that it serves.
+// Until it has answered, and not as [Unavailable], it gets an attempt each second, and
 // the others of its pool have the rest.
 func (e *Endpoint) Try() { e.trial.Store(int64(time.Since(epoch))) }
 

@@ -30,7 +30,7 @@ func outlierBody(o *Outlier) *body {
 		durationOrZero("latency_floor", &o.LatencyFloor, 250*time.Millisecond, "an instance that answers within this on average is not slow"),
 		duration("base_ejection", &o.BaseEjection, 5*time.Second, "how long an instance is out the first time; each time that follows takes twice as long, until it has done well for four times as long as the next one would take"),
 		duration("max_ejection", &o.MaxEjection, 5*time.Minute, "the longest that it is out at a time; after it, the next good check brings it back"),
-		number("max_ejected", &o.MaxEjected, 50, 0, 100, "how many of the instances may be out, in percent, though one always may if there are others; the last one never is; 0 turns all of this off"),
+		number("max_ejected", &o.MaxEjected, 50, 0, 100, "how many of the instances may be out, in percent, though one always may if there are others; the last one never is. Who fails all the time beyond that gets a request a second. 0 turns all of this off"),
 	}}
 }
 

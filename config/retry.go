@@ -47,7 +47,7 @@ func retryBody(r *Retry) *body {
 
 func hedgeBody(h *Hedge) *body {
 	return &body{fields: []field{
-		number("attempts", &h.Attempts, 1, 0, 1, "how often a request may be sent to one backend more while one is silent; 0 turns it off"),
+		number("attempts", &h.Attempts, 1, 0, 1, "whether a request may be sent to one backend more while one is silent: 1 or 0. Where that one is silent, too, for `unknown_delay` or its usual time, it goes on to others, within `attempts` of `retry`"),
 		duration("min_delay", &h.MinDelay, 20*time.Millisecond, "how long a backend may be silent at least"),
 		duration("unknown_delay", &h.UnknownDelay, 500*time.Millisecond, "how long it may be while too little is known of its usual times"),
 	}}

@@ -93,7 +93,7 @@ func (b *bench) share(want map[string]int) {
 	got := map[string]int{}
 	for range 100 {
 		e := b.service.Pool().Pick(nil)
-		e.Done(balancer.Succeeded, "", 0, nil)
+		e.Done(balancer.Succeeded, e.Address(), 0, nil)
 		got[e.ID()[len("dc1/node/"):]]++
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {

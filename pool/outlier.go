@@ -122,9 +122,13 @@ func (w *writer) failing(f failure, now time.Time) {
 	if again := f.onTrial && f.endpoint.OnTrial() && m.outlier.suspect; f.endpoint.Streak() < spec.Consecutive && !again {
 		return
 	}
-	if m.serves() && !now.Before(w.outliers.full) && w.mayEject(now) {
+	switch {
+	case !m.serves():
+	case !now.Before(w.outliers.full) && w.mayEject(now):
 		w.eject(m, m.outlier.Eject(spec, health.ConsecutiveFailures, now), f.err)
 		w.awaitNext(now)
+	case !f.endpoint.OnTrial():
+		f.endpoint.Try() // there is nothing to be had from it but failures
 	}
 }
 
@@ -200,8 +204,8 @@ func (w *writer) eject(m *member, next health.Outlier, err error) {
 // trouble says what is wrong with an endpoint.
 func trouble(c health.Cause, e *balancer.Endpoint, err error) string {
 	switch {
-	case c == health.ConsecutiveFailures && err != nil && e.OnTrial():
-		return fmt.Sprintf("it has not answered since it came or returned: %v", err)
+	case c == health.ConsecutiveFailures && err != nil && e.Streak() == 1:
+		return fmt.Sprintf("it failed as soon as it was back: %v", err)
 	case c == health.ConsecutiveFailures && err != nil:
 		return fmt.Sprintf("%d failures in a row, the last: %v", e.Streak(), err)
 	case c == health.ConsecutiveFailures:

@@ -40,6 +40,7 @@ const (
 var (
 	errNoEndpoint = errors.New("no endpoint can serve")
 	errOvertaken  = errors.New("another endpoint has answered first")
+	errGivenUp    = errors.New("it was silent for longer than it usually is")
 )
 
 // journey is a request over all its attempts, and what became of it. It is used
@@ -65,7 +66,7 @@ type journey struct {
 func (j *journey) attempt(began time.Time) {
 	j.Result = Result{Fault: upstream.Unreachable, Err: errNoEndpoint}
 	for {
-		e, full := j.service.pick(j.tried)
+		e, full := j.next()
 		switch {
 		case full != nil:
 			j.Result = Result{Fault: upstream.Limited, Err: full}
@@ -90,6 +91,17 @@ func (j *journey) attempt(began time.Time) {
 			return
 		}
 	}
+}
+
+// next picks an endpoint that was not tried. When all were, and it begins anew, it is
+// not the last one again if there is another.
+func (j *journey) next() (e *balancer.Endpoint, full error) {
+	if last := j.endpoint; last != nil && len(j.tried) == 0 {
+		if e, full = j.service.pick([]*balancer.Endpoint{last}); e != nil {
+			return e, nil
+		}
+	}
+	return j.service.pick(j.tried)
 }
 
 // forget makes the journey ready for the next request.
@@ -169,9 +181,9 @@ func (j *journey) again(e *balancer.Endpoint) bool {
 // so that a service of which nobody is left says so soon all the same.
 const maxRefused = 16
 
-// spare has the last attempt, on e, not count where that refused the connection
-// and somebody else was not asked yet: one who is well is not to be missed because
-// of those who are dead. Where nobody was there at all, each attempt counts.
+// spare has the last attempt, on e, not count where that refused the connection, or
+// has all that it may have, and somebody else was not asked yet: one who is well is not
+// to be missed because of the others. Where there was none, each attempt counts.
 func (j *journey) spare(pool *balancer.Pool, e *balancer.Endpoint) {
 	switch {
 	case !j.wasRefused():

@@ -74,6 +74,7 @@ func (p *played) Again(d time.Duration) upstream.Fault {
 
 func TestAttempt(t *testing.T) {
 	refused := Result{Fault: upstream.Unreachable, Replayable: true, Err: errors.New("connection refused")}
+	full := Result{Fault: upstream.Limited, Replayable: true, Err: upstream.ErrMaxConnections}
 	broken := Result{Fault: upstream.Reset, Sent: true, Replayable: true, Err: errors.New("reset")}
 	dark := Result{Fault: upstream.ConnectTimeout, Replayable: true, Err: errors.New("timed out")}
 	once := onDuty("a", "b")
@@ -106,6 +107,8 @@ func TestAttempt(t *testing.T) {
 			map[string]Result{"a": dark, "b": dark, "c": dark, "d": dark}, "a b c d", upstream.ConnectTimeout},
 		{"where all are dead, each counts", onDuty("a", "b", "c", "d", "e"), true,
 			map[string]Result{"a": refused, "b": refused, "c": refused, "d": refused, "e": refused}, "a b c d e", upstream.Unreachable},
+		{"who has all the connections that it may is passed over", onDuty("a", "b", "c", "d", "e", "f"), false,
+			map[string]Result{"a": full, "b": full, "c": full, "d": full, "e": full}, "a b c d e f", upstream.None},
 		{"nobody else where retries are off", once, true, map[string]Result{"a": refused}, "a", upstream.Unreachable},
 		{"so many dead are not waited for", onDuty(many...), true, nobody, strings.Join(many[:maxRefused+4], " "), upstream.Unreachable},
 		{"nobody twice while another is left", onDuty("a", "b"), true, map[string]Result{"a": broken, "b": broken}, "a b a b", upstream.Reset},

@@ -57,7 +57,9 @@ func (a *attempt) sent(r Result) {
 		a.took = time.Since(a.began)
 		return
 	}
-	a.endpoint.Heard(a.address)
+	if answered(r.Status) != balancer.Unavailable {
+		a.endpoint.Heard(a.address)
+	}
 	if !r.Streamed {
 		a.took = time.Since(a.began)
 	}
@@ -68,10 +70,12 @@ type contest struct {
 	winner atomic.Uint32 // who was the first to answer: 0 is nobody yet, else the lane and 1
 
 	// Of the second lane, to be read once that has ended:
-	sent    int // attempts
-	refused int // of these, that don't count
-	failed  []*balancer.Endpoint
-	won     attempt // where it has
+	sent    int                  // attempts
+	refused int                  // of these, that don't count
+	failed  []*balancer.Endpoint // or given up
+	won     attempt              // where it has
+
+	again time.Duration // after which it was last looked again
 }
 
 // win reports whether the lane is the first to have an answer.
@@ -80,60 +84,103 @@ func (c *contest) win(l Lane) bool { return c.winner.CompareAndSwap(0, uint32(l)
 // decided reports whether somebody has won.
 func (c *contest) decided() bool { return c.winner.Load() != 0 }
 
+// lookAgain is when it is looked again for somebody to ask, or for what it costs,
+// where there was none when a wait first lasted. It doubles each time.
+const lookAgain = 100 * time.Millisecond
+
 // watched begins to watch over an attempt if it may be hedged, and reports
 // whether it does.
 func (j *journey) watched(a *attempt) bool {
 	h := &j.service.Hedge
-	if h.Attempts == 0 || !j.hedgeable || j.service.Duty.Pool().Len() < 2 {
+	if h.Attempts == 0 || !j.hedgeable {
 		return false
 	}
 	if watches := &j.service.stats.watches; j.watch == nil || j.watch.home != watches {
 		j.watch, j.contest = watches.watch(j.hedge), new(contest)
 	}
+	j.contest.again = 0
 	_, p99 := a.endpoint.Latency()
 	j.watch.begin(a.began.Add(h.delay(p99)))
 	return true
 }
 
 // hedge sends the request elsewhere while the first lane waits, which waits for
-// its end as well. It runs in a goroutine of its own.
-func (j *journey) hedge() {
+// its end as well. It runs in a goroutine of its own. Where it can't be sent, it
+// returns when to try again.
+func (j *journey) hedge() (again time.Duration) {
 	s, c := j.service, j.contest
 	tried := slices.Concat(j.tried, []*balancer.Endpoint{j.endpoint})
 	if !s.Duty.Pool().Other(tried) {
-		return
+		return c.later()
 	}
 	if !s.stats.budget.take() {
-		s.stats.exhausted.Add(1)
-		return
+		if c.again == 0 {
+			s.stats.exhausted.Add(1)
+		}
+		return c.later()
 	}
 	for !c.decided() {
 		e, _ := s.pick(tried)
 		if e == nil {
-			return
+			return 0
 		}
 		c.sent++
 		a := newAttempt(second, e, time.Now())
-		if a.sent(j.carrier.Send(second, a.address, 0)); a.wins(c) {
+		tried = append(tried, e)
+		limit := j.hop(tried)
+		if a.sent(j.carrier.Send(second, a.address, limit)); a.wins(c) {
 			c.won = a
 			j.carrier.Stop(first)
-			return
+			return 0
 		}
-		if a.result.Fault == upstream.None || !c.decided() { // else it was stopped
+		silent := limit > 0 && a.result.Fault == upstream.Late
+		switch {
+		case a.result.Fault != upstream.None && c.decided(): // it was stopped
+		case silent:
+			a.outcome, a.result.Err = balancer.Silent, errGivenUp
+			c.failed = append(c.failed, e)
+		default:
 			a.outcome = outcome(a.result)
 			s.stats.fault(a.result.Fault)
 			c.failed = append(c.failed, e)
 		}
 		a.done()
-		tried = append(tried, e)
 		if a.result.wasRefused() && j.refused+c.refused < maxRefused && s.Duty.Pool().Other(tried) {
 			c.refused++
 		}
-		// What has cost nobody anything may go on elsewhere.
-		if a.result.Sent || !s.Retry.again(a.result, true, j.counted()+c.sent-c.refused) {
-			return
+		// What has cost nobody anything may go on elsewhere, and who is given up on is
+		// paid for.
+		if silent && s.stats.budget.take() {
+			continue
+		}
+		if a.result.Sent || !j.may(a.result) {
+			return 0
 		}
 	}
+	return 0
+}
+
+// hop returns how long the second lane may wait for the last of those it has tried,
+// where it may go on to another; 0 is what upstream allows.
+func (j *journey) hop(tried []*balancer.Endpoint) time.Duration {
+	s, e := j.service, tried[len(tried)-1]
+	if !j.may(Result{Fault: upstream.Late, Replayable: true}) || !s.Duty.Pool().Other(tried) || s.stats.budget.left.Load() < price {
+		return 0
+	}
+	_, p99 := e.Latency()
+	return max(s.Hedge.UnknownDelay, p99)
+}
+
+// may reports whether there may be another attempt in the second lane after one that
+// ended in this way.
+func (j *journey) may(last Result) bool {
+	return j.service.Retry.again(last, true, j.counted()+j.contest.sent-j.contest.refused)
+}
+
+// later returns when to look again.
+func (c *contest) later() time.Duration {
+	c.again = max(lookAgain, 2*c.again)
+	return c.again
 }
 
 // wins reports whether the attempt has an answer, and the first. That somebody

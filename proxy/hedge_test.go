@@ -59,12 +59,19 @@ func (s *staged) note(format string, args ...any) {
 	s.events = append(s.events, at+fmt.Sprintf(format, args...))
 }
 
-func (s *staged) Send(l Lane, address string, _ time.Duration) Result {
+func (s *staged) Send(l Lane, address string, limit time.Duration) Result {
 	s.note("%s asked", address)
-	timer := time.NewTimer(s.scenes[address].after)
+	after, late := s.scenes[address].after, false
+	if limit > 0 && limit < after {
+		after, late = limit, true
+	}
+	timer := time.NewTimer(after)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		if late {
+			return Result{Fault: upstream.Late, Sent: true, Replayable: true, Err: errors.New("late")}
+		}
 		r := s.scenes[address].result
 		r.Replayable = true
 		return r
@@ -144,6 +151,12 @@ func TestContests(t *testing.T) {
 			"0 a asked, 500 b asked, 550 c asked, 560 relayed 0", "a b", 0, 1},
 		{"one hedge a request", map[string]scene{"a": {510 * ms, broken}, "b": {50 * ms, broken}, "c": {time.Minute, fine}},
 			"0 a asked, 500 b asked, 550 c asked, 60550 relayed 0", "a b", 0, 1},
+		{"the second hangs, too, and the third answers", map[string]scene{"a": {time.Hour, fine}, "b": {time.Hour, fine}, "c": {10 * ms, fine}},
+			"0 a asked, 500 b asked, 1000 c asked, 1010 a stopped, 1010 relayed 1", "a b", 1, 0},
+		{"the second hangs, and the first answers", map[string]scene{"a": {1200 * ms, fine}, "b": {time.Hour, fine}, "c": {time.Hour, fine}},
+			"0 a asked, 500 b asked, 1000 c asked, 1200 c stopped, 1200 relayed 0", "b", 0, 1},
+		{"everybody hangs, as often as there may be attempts", map[string]scene{"a": {time.Minute, fine}, "b": {time.Hour, fine}, "c": {time.Hour, fine}, "d": {time.Hour, fine}, "e": {0, fine}},
+			"0 a asked, 500 b asked, 1000 c asked, 1500 d asked, 60000 d stopped, 60000 relayed 0", "b c", 0, 1},
 		{"a retry is hedged", map[string]scene{"a": {10 * ms, broken}, "b": {time.Hour, fine}, "c": {10 * ms, fine}},
 			"0 a asked, 10 b asked, 510 c asked, 520 b stopped, 520 relayed 1", "a b", 1, 0},
 	}
@@ -228,6 +241,67 @@ func TestWhatIsNotHedged(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Where there is nobody else to ask, or nothing to pay with, when a request should be
+// hedged, it is as soon as there is.
+func TestALateHedge(t *testing.T) {
+	tests := map[string]struct {
+		before, after func(s *Service)
+		exhausted     uint64
+	}{
+		"somebody comes": {
+			func(s *Service) { s.Duty = &duties{pools: []*balancer.Pool{s.Duty.Pool(), alone(s.Duty.Pool())}} },
+			func(s *Service) { s.Duty.(*duties).forget() }, 0,
+		},
+		"there is a budget again": {
+			func(s *Service) { s.stats.budget.left.Store(0) },
+			func(s *Service) { s.stats.budget.left.Store(10 * price) }, 1,
+		},
+	}
+	for name, tt := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			s := onDuty("a", "b")
+			s.Hedge = Hedge{Attempts: 1, UnknownDelay: 500 * time.Millisecond}
+			c := newStaged(map[string]scene{"a": {after: time.Hour}, "b": {result: Result{Status: 200, Sent: true}}})
+			j := &journey{service: s, carrier: c, idempotent: true, hedgeable: true}
+			tt.before(s)
+			time.AfterFunc(750*time.Millisecond, func() { tt.after(s) })
+			j.attempt(time.Now())
+			if got := strings.Join(c.events, ", "); got != "0 a asked, 800 b asked, 800 a stopped, 800 relayed 1" {
+				t.Errorf("%s: %s", name, got)
+			}
+			if n := s.stats.exhausted.Load(); n != tt.exhausted {
+				t.Errorf("%s: %d attempts were not made, want %d", name, n, tt.exhausted)
+			}
+		})
+	}
+}
+
+// alone returns a pool of one of the endpoints.
+func alone(p *balancer.Pool) *balancer.Pool {
+	for m := range p.Members() {
+		return balancer.NewPool(balancer.RoundRobin, balancer.NewMembers(m), new(balancer.Turn))
+	}
+	return nil
+}
+
+// duties are pools, of which the last one counts.
+type duties struct {
+	mu    sync.Mutex
+	pools []*balancer.Pool
+}
+
+func (d *duties) forget() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pools = d.pools[:len(d.pools)-1]
+}
+
+func (d *duties) Pool() *balancer.Pool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.pools[len(d.pools)-1]
 }
 
 // A service that is slow by nature is given its usual time.

@@ -43,9 +43,12 @@ type Result struct {
 	Err      error // explains Fault
 }
 
-// wasRefused reports whether there was nobody to send anything to. One that took
-// no connection in time is another matter: that cost the client time.
-func (r *Result) wasRefused() bool { return r.Fault == upstream.Unreachable && !r.Sent }
+// wasRefused reports whether there was nobody to send anything to, or no connection
+// for it. One that took no connection in time is another matter: that cost the client
+// time.
+func (r *Result) wasRefused() bool {
+	return !r.Sent && (r.Fault == upstream.Unreachable || r.Err == upstream.ErrMaxConnections)
+}
 
 // again decides whether a request may be tried again after an attempt that
 // ended in this way, the attempts-th that counts.

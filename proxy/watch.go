@@ -32,7 +32,7 @@ type watches struct {
 // watch looks after one wait at a time.
 type watch struct {
 	due    atomic.Int64 // the moment from which the wait lasts; or one of those below
-	lasted func()       // called in a goroutine of its own
+	lasted func() (again time.Duration)
 	ended  chan struct{}
 
 	home   *watches
@@ -45,8 +45,9 @@ const (
 	hasLasted   = 1 // whoever waits will wait for ended, too
 )
 
-// watch returns a watch that calls lasted for each wait that lasts.
-func (s *watches) watch(lasted func()) *watch {
+// watch returns a watch that calls lasted for each wait that lasts, in a goroutine of
+// its own, and again after the time that it returns, unless that is 0 or the wait over.
+func (s *watches) watch(lasted func() (again time.Duration)) *watch {
 	return &watch{home: s, lasted: lasted, ended: make(chan struct{}, 1)}
 }
 
@@ -115,6 +116,12 @@ func (w *watch) unused(now int64) bool {
 }
 
 func (w *watch) do() {
-	defer func() { w.ended <- struct{}{} }()
-	w.lasted()
+	again := time.Duration(0)
+	defer func() {
+		// Who has ended the wait meanwhile waits for ended.
+		if again == 0 || !w.due.CompareAndSwap(hasLasted, int64(time.Since(epoch)+again)) {
+			w.ended <- struct{}{}
+		}
+	}()
+	again = w.lasted()
 }

@@ -54,7 +54,7 @@ type wait struct {
 func play(t *testing.T, waits []wait) {
 	var at time.Time
 	var home watches
-	w := home.watch(func() { at = time.Now() })
+	w := home.watch(func() time.Duration { at = time.Now(); return 0 })
 	for i, wait := range waits {
 		began := time.Now()
 		w.begin(began.Add(wait.limit))
@@ -73,4 +73,39 @@ func play(t *testing.T, waits []wait) {
 	if synctest.Wait(); len(home.list) != 0 || w.listed.Load() {
 		t.Error("a watch that nobody uses is still in the list")
 	}
+}
+
+// Who is told of a wait may ask to be told again, until the wait is over.
+func TestWatchAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const ms = time.Millisecond
+		began := time.Now()
+		var at []time.Duration
+		var home watches
+		w := home.watch(func() time.Duration {
+			at = append(at, time.Since(began).Round(10*ms))
+			return time.Duration(len(at)) * 100 * ms
+		})
+		for range 2 {
+			at, began = nil, time.Now()
+			w.begin(began.Add(50 * ms))
+			time.Sleep(400 * ms)
+			synctest.Wait()
+			if w.end() || len(at) != 3 || at[0] < 50*ms || at[1] < at[0]+100*ms || at[2] < at[1]+200*ms {
+				t.Errorf("told at %v", at)
+			}
+			time.Sleep(time.Second)
+			if len(at) != 3 {
+				t.Errorf("told at %v, when it was over", at)
+			}
+		}
+		for range 20 { // as it is being told
+			w.begin(time.Now())
+			time.Sleep(lookEvery)
+			if w.end() {
+				<-w.ended
+			}
+		}
+		time.Sleep(2 * lookFor * lookEvery)
+	})
 }

@@ -16,6 +16,7 @@ type moody struct {
 	*backend
 	arrived atomic.Int64
 	status  atomic.Int64 // 0: well
+	slams   atomic.Bool  // it closes the connection
 	gate    atomic.Pointer[chan struct{}]
 }
 
@@ -42,6 +43,9 @@ func (m *moody) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	m.arrived.Add(1)
+	if m.slams.Load() {
+		panic(http.ErrAbortHandler)
+	}
 	if gate := m.gate.Load(); gate != nil {
 		<-*gate
 	}
@@ -162,7 +166,7 @@ func TestABackendThatReturnsIsTried(t *testing.T) {
 	for range 2 {
 		before := hung.arrived.Load()
 		line = r.awaitAfter(line.at, "endpoint serving", "id", address)
-		line = r.awaitAfter(line.at, "endpoint ejected", "id", address, "error", "it has not answered since it came or returned")
+		line = r.awaitAfter(line.at, "endpoint ejected", "id", address, "error", "it failed as soon as it was back")
 		if n := hung.arrived.Load() - before; n < 1 || n > 3 {
 			t.Errorf("%d requests tried it, want one", n)
 		}
@@ -170,6 +174,29 @@ func TestABackendThatReturnsIsTried(t *testing.T) {
 	hung.wake()
 	r.awaitAfter(line.at, "endpoint serving", "id", address)
 	hung.reached(t, load, 50)
+	load.stop(t)
+}
+
+// No GET fails when all but one of a service fail, though not so many may be taken out
+// for it: the one that is left gets what they do not answer, and they return.
+func TestMostOfAServiceFails(t *testing.T) {
+	well := startMoody(t, "well")
+	failing := []*moody{startMoody(t, "a"), startMoody(t, "b"), startMoody(t, "c")}
+	r := startReadyRota(t, moodyService(rareChecks+"outlier {\n base_ejection = \"500ms\"\n max_ejection = \"500ms\"\n}", append(failing, well)...))
+	load := startLoad(t, r.url, 300, nil)
+	well.reached(t, load, 20)
+	for _, slams := range []bool{true, false, true, false} {
+		for _, m := range failing {
+			m.slams.Store(slams)
+		}
+		if slams {
+			well.reached(t, load, 600)
+			continue
+		}
+		for _, m := range failing {
+			m.reached(t, load, 20)
+		}
+	}
 	load.stop(t)
 }
 
