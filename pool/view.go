@@ -16,8 +16,8 @@ type Endpoint struct {
 	Address   string // host:port
 	Weight    int
 	State     State
-	Reasons   []Reason
-	LastError string // of the latest check, or what live traffic found wrong; empty when all is well
+	Reasons   []Reason // never nil
+	LastError string   // of the latest check, or what live traffic found wrong; empty when all is well
 
 	Tier int // the first is the nearest
 

@@ -97,7 +97,7 @@ func (j *journey) attempt(began time.Time) {
 // not the last one again if there is another.
 func (j *journey) next() (e *balancer.Endpoint, full error) {
 	if last := j.endpoint; last != nil && len(j.tried) == 0 {
-		if e, full = j.service.pick([]*balancer.Endpoint{last}); e != nil {
+		if e, _ := j.service.pick([]*balancer.Endpoint{last}); e != nil {
 			return e, nil
 		}
 	}

@@ -101,6 +101,16 @@ func newStaged(scenes map[string]scene) *staged {
 	return s
 }
 
+// The answers of contests.
+var (
+	well    = Result{Status: 200, Sent: true}
+	cant    = Result{Status: 503, Sent: true}
+	refused = Result{Fault: upstream.Unreachable, Err: errors.New("refused")}
+	cut     = Result{Fault: upstream.Reset, Sent: true, Err: errors.New("reset")}
+)
+
+const ms = time.Millisecond
+
 // Who answers first is relayed, whatever becomes of the other; and what it says
 // of each of them.
 //
@@ -109,58 +119,55 @@ func newStaged(scenes map[string]scene) *staged {
 //	the first answers       first, if before     first      first
 //	the first can't serve   second               first      first
 //	the first fails         second               again      again
+var contests = []struct {
+	name      string
+	scenes    map[string]scene
+	want      string // what happens, and when in milliseconds
+	failures  string // endpoints that have one
+	won, lost uint64
+}{
+	{"nobody is slow", map[string]scene{"a": {499 * ms, well}},
+		"0 a asked, 499 relayed 0", "", 0, 0},
+	{"the first hangs", map[string]scene{"a": {time.Hour, well}, "b": {10 * ms, well}},
+		"0 a asked, 500 b asked, 510 a stopped, 510 relayed 1", "a", 1, 0},
+	{"the first is slow", map[string]scene{"a": {600 * ms, well}, "b": {time.Hour, well}},
+		"0 a asked, 500 b asked, 600 b stopped, 600 relayed 0", "", 0, 1},
+	{"the second is refused, and the third answers", map[string]scene{"a": {time.Hour, well}, "b": {0, refused}, "c": {10 * ms, well}},
+		"0 a asked, 500 b asked, 500 c asked, 510 a stopped, 510 relayed 1", "a b", 1, 0},
+	{"three are refused, and the fifth answers", map[string]scene{"a": {time.Hour, well}, "b": {0, refused}, "c": {0, refused}, "d": {0, refused}, "e": {10 * ms, well}},
+		"0 a asked, 500 b asked, 500 c asked, 500 d asked, 500 e asked, 510 a stopped, 510 relayed 1", "a b c d", 1, 0},
+	{"the second breaks, and the first answers", map[string]scene{"a": {700 * ms, well}, "b": {10 * ms, cut}},
+		"0 a asked, 500 b asked, 700 relayed 0", "b", 0, 1},
+	{"the second can't serve, and the first answers", map[string]scene{"a": {700 * ms, well}, "b": {10 * ms, cant}},
+		"0 a asked, 500 b asked, 700 relayed 0", "", 0, 1},
+	{"the first breaks meanwhile, and the second answers", map[string]scene{"a": {510 * ms, cut}, "b": {50 * ms, well}},
+		"0 a asked, 500 b asked, 550 relayed 1", "a", 1, 0},
+	{"the first can't serve, and the second answers", map[string]scene{"a": {510 * ms, cant}, "b": {50 * ms, well}},
+		"0 a asked, 500 b asked, 550 relayed 1", "", 1, 0},
+	{"the first can't serve, and the third answers", map[string]scene{"a": {510 * ms, cant}, "b": {20 * ms, refused}, "c": {20 * ms, well}},
+		"0 a asked, 500 b asked, 520 c asked, 540 relayed 1", "b", 1, 0},
+	{"the first can't serve, and the second breaks", map[string]scene{"a": {510 * ms, cant}, "b": {50 * ms, cut}},
+		"0 a asked, 500 b asked, 550 relayed 0", "b", 0, 1},
+	{"neither can serve, the first says so first", map[string]scene{"a": {510 * ms, cant}, "b": {50 * ms, cant}},
+		"0 a asked, 500 b asked, 550 relayed 0", "", 0, 1},
+	{"neither can serve, the second says so first", map[string]scene{"a": {550 * ms, cant}, "b": {10 * ms, cant}},
+		"0 a asked, 500 b asked, 550 relayed 0", "", 0, 1},
+	{"both break, and the third answers", map[string]scene{"a": {510 * ms, cut}, "b": {50 * ms, cut}, "c": {10 * ms, well}},
+		"0 a asked, 500 b asked, 550 c asked, 560 relayed 0", "a b", 0, 1},
+	{"one hedge a request", map[string]scene{"a": {510 * ms, cut}, "b": {50 * ms, cut}, "c": {time.Minute, well}},
+		"0 a asked, 500 b asked, 550 c asked, 60550 relayed 0", "a b", 0, 1},
+	{"the second hangs, too, and the third answers", map[string]scene{"a": {time.Hour, well}, "b": {time.Hour, well}, "c": {10 * ms, well}},
+		"0 a asked, 500 b asked, 1000 c asked, 1010 a stopped, 1010 relayed 1", "a b", 1, 0},
+	{"the second hangs, and the first answers", map[string]scene{"a": {1200 * ms, well}, "b": {time.Hour, well}, "c": {time.Hour, well}},
+		"0 a asked, 500 b asked, 1000 c asked, 1200 c stopped, 1200 relayed 0", "b", 0, 1},
+	{"everybody hangs, as often as there may be attempts", map[string]scene{"a": {time.Minute, well}, "b": {time.Hour, well}, "c": {time.Hour, well}, "d": {time.Hour, well}, "e": {0, well}},
+		"0 a asked, 500 b asked, 1000 c asked, 1500 d asked, 60000 d stopped, 60000 relayed 0", "b c", 0, 1},
+	{"a retry is hedged", map[string]scene{"a": {10 * ms, cut}, "b": {time.Hour, well}, "c": {10 * ms, well}},
+		"0 a asked, 10 b asked, 510 c asked, 520 b stopped, 520 relayed 1", "a b", 1, 0},
+}
+
 func TestContests(t *testing.T) {
-	fine, cant := Result{Status: 200, Sent: true}, Result{Status: 503, Sent: true}
-	refused := Result{Fault: upstream.Unreachable, Err: errors.New("refused")}
-	broken := Result{Fault: upstream.Reset, Sent: true, Err: errors.New("reset")}
-	const ms = time.Millisecond
-	tests := []struct {
-		name      string
-		scenes    map[string]scene
-		want      string // what happens, and when in milliseconds
-		failures  string // endpoints that have one
-		won, lost uint64
-	}{
-		{"nobody is slow", map[string]scene{"a": {499 * ms, fine}},
-			"0 a asked, 499 relayed 0", "", 0, 0},
-		{"the first hangs", map[string]scene{"a": {time.Hour, fine}, "b": {10 * ms, fine}},
-			"0 a asked, 500 b asked, 510 a stopped, 510 relayed 1", "a", 1, 0},
-		{"the first is slow", map[string]scene{"a": {600 * ms, fine}, "b": {time.Hour, fine}},
-			"0 a asked, 500 b asked, 600 b stopped, 600 relayed 0", "", 0, 1},
-		{"the second is refused, and the third answers", map[string]scene{"a": {time.Hour, fine}, "b": {0, refused}, "c": {10 * ms, fine}},
-			"0 a asked, 500 b asked, 500 c asked, 510 a stopped, 510 relayed 1", "a b", 1, 0},
-		{"three are refused, and the fifth answers", map[string]scene{"a": {time.Hour, fine}, "b": {0, refused}, "c": {0, refused}, "d": {0, refused}, "e": {10 * ms, fine}},
-			"0 a asked, 500 b asked, 500 c asked, 500 d asked, 500 e asked, 510 a stopped, 510 relayed 1", "a b c d", 1, 0},
-		{"the second breaks, and the first answers", map[string]scene{"a": {700 * ms, fine}, "b": {10 * ms, broken}},
-			"0 a asked, 500 b asked, 700 relayed 0", "b", 0, 1},
-		{"the second can't serve, and the first answers", map[string]scene{"a": {700 * ms, fine}, "b": {10 * ms, cant}},
-			"0 a asked, 500 b asked, 700 relayed 0", "", 0, 1},
-		{"the first breaks meanwhile, and the second answers", map[string]scene{"a": {510 * ms, broken}, "b": {50 * ms, fine}},
-			"0 a asked, 500 b asked, 550 relayed 1", "a", 1, 0},
-		{"the first can't serve, and the second answers", map[string]scene{"a": {510 * ms, cant}, "b": {50 * ms, fine}},
-			"0 a asked, 500 b asked, 550 relayed 1", "", 1, 0},
-		{"the first can't serve, and the third answers", map[string]scene{"a": {510 * ms, cant}, "b": {20 * ms, refused}, "c": {20 * ms, fine}},
-			"0 a asked, 500 b asked, 520 c asked, 540 relayed 1", "b", 1, 0},
-		{"the first can't serve, and the second breaks", map[string]scene{"a": {510 * ms, cant}, "b": {50 * ms, broken}},
-			"0 a asked, 500 b asked, 550 relayed 0", "b", 0, 1},
-		{"neither can serve, the first says so first", map[string]scene{"a": {510 * ms, cant}, "b": {50 * ms, cant}},
-			"0 a asked, 500 b asked, 550 relayed 0", "", 0, 1},
-		{"neither can serve, the second says so first", map[string]scene{"a": {550 * ms, cant}, "b": {10 * ms, cant}},
-			"0 a asked, 500 b asked, 550 relayed 0", "", 0, 1},
-		{"both break, and the third answers", map[string]scene{"a": {510 * ms, broken}, "b": {50 * ms, broken}, "c": {10 * ms, fine}},
-			"0 a asked, 500 b asked, 550 c asked, 560 relayed 0", "a b", 0, 1},
-		{"one hedge a request", map[string]scene{"a": {510 * ms, broken}, "b": {50 * ms, broken}, "c": {time.Minute, fine}},
-			"0 a asked, 500 b asked, 550 c asked, 60550 relayed 0", "a b", 0, 1},
-		{"the second hangs, too, and the third answers", map[string]scene{"a": {time.Hour, fine}, "b": {time.Hour, fine}, "c": {10 * ms, fine}},
-			"0 a asked, 500 b asked, 1000 c asked, 1010 a stopped, 1010 relayed 1", "a b", 1, 0},
-		{"the second hangs, and the first answers", map[string]scene{"a": {1200 * ms, fine}, "b": {time.Hour, fine}, "c": {time.Hour, fine}},
-			"0 a asked, 500 b asked, 1000 c asked, 1200 c stopped, 1200 relayed 0", "b", 0, 1},
-		{"everybody hangs, as often as there may be attempts", map[string]scene{"a": {time.Minute, fine}, "b": {time.Hour, fine}, "c": {time.Hour, fine}, "d": {time.Hour, fine}, "e": {0, fine}},
-			"0 a asked, 500 b asked, 1000 c asked, 1500 d asked, 60000 d stopped, 60000 relayed 0", "b c", 0, 1},
-		{"a retry is hedged", map[string]scene{"a": {10 * ms, broken}, "b": {time.Hour, fine}, "c": {10 * ms, fine}},
-			"0 a asked, 10 b asked, 510 c asked, 520 b stopped, 520 relayed 1", "a b", 1, 0},
-	}
-	for _, tt := range tests {
+	for _, tt := range contests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				time.Sleep(time.Until(epoch)) // endpoints count time from when the program began

@@ -79,7 +79,6 @@ func (b *impatient) count(what func()) {
 // more patience all ask again after any pause, so that some connections are good,
 // some are just being closed, and some only may be.
 func TestPostsAndIdleConnectionsThatClose(t *testing.T) {
-	const ms = time.Millisecond
 	seed := rand.Uint64()
 	t.Logf("the seed is %d", seed)
 	pauses := rand.New(rand.NewPCG(seed, 0))

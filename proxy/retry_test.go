@@ -163,7 +163,6 @@ func TestTheLastChanceIsNotLimited(t *testing.T) {
 // The first retry goes elsewhere at once. Then there is a pause, drawn from a
 // range that doubles up to an end; and always one before the same endpoint again.
 func TestBackoff(t *testing.T) {
-	const ms = time.Millisecond
 	r := Retry{Backoff: 25 * ms}
 	tests := []struct {
 		retry     int

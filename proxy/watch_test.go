@@ -10,7 +10,6 @@ import (
 // A wait that lasts is told of, as soon as anybody looks, whatever the waits
 // before it were like; one that does not is not.
 func TestWatch(t *testing.T) {
-	const ms = time.Millisecond
 	tests := []struct {
 		name  string
 		waits []wait
@@ -78,7 +77,6 @@ func play(t *testing.T, waits []wait) {
 // Who is told of a wait may ask to be told again, until the wait is over.
 func TestWatchAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const ms = time.Millisecond
 		began := time.Now()
 		var at []time.Duration
 		var home watches

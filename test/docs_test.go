@@ -198,7 +198,7 @@ func (d documented) View() pool.View {
 	return pool.View{
 		Service: "web", Source: "consul", News: pool.News{Heard: d.now.Add(-1200 * time.Millisecond)},
 		Endpoints: balancer.NewList(
-			&pool.Endpoint{ID: "dc1/node-1/web-1", Name: "web-1", Address: busy.Address(), Weight: 1, State: pool.Serving, Live: busy},
+			&pool.Endpoint{ID: "dc1/node-1/web-1", Name: "web-1", Address: busy.Address(), Weight: 1, State: pool.Serving, Reasons: []pool.Reason{}, Live: busy},
 			&pool.Endpoint{ID: "dc1/node-2/web-2", Name: "web-2", Address: "10.0.0.2:8081", Weight: 1, State: pool.Ejected,
 				Reasons: []pool.Reason{pool.CheckFailed}, LastError: "connection refused",
 				Live: balancer.NewEndpoint("web-2", "10.0.0.2:8081", nil)},
