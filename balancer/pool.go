@@ -57,7 +57,6 @@ func (t *Turn) next(tried []*Endpoint) uint64 {
 type Pool struct {
 	picker  Picker // nil where there are no members
 	members Members
-	lenient bool
 	tiers   *inTiers // instead of all that
 }
 
@@ -87,14 +86,6 @@ func NewPool(a Algorithm, members Members, turn *Turn) *Pool {
 	return p
 }
 
-// Lenient has the pool take no notice of trials, where it has members in it that are
-// out and would get what those on trial do not. It returns the pool, which nobody must
-// use yet.
-func (p *Pool) Lenient() *Pool {
-	p.lenient = true
-	return p
-}
-
 // Pick begins an attempt on an endpoint that is not in tried, and returns nil
 // where there is none. The caller ends the attempt with [Endpoint.Done].
 func (p *Pool) Pick(tried []*Endpoint) *Endpoint {
@@ -107,7 +98,7 @@ func (p *Pool) Pick(tried []*Endpoint) *Endpoint {
 	e := p.picker.Pick(tried)
 	switch {
 	case e == nil:
-	case p.lenient || e.mayTry():
+	case e.mayTry():
 		e.begin()
 	default:
 		e = p.instead(e, tried)

@@ -6,11 +6,19 @@ import "time"
 // not answered the last one: a service may take its time for an answer.
 const trialStep = time.Second
 
-// Try puts the endpoint on trial, as it comes or returns, or is not to be taken out
-// though it fails all the time: that its check passes need not mean that it serves.
-// Until it has answered, and not as [Unavailable], it gets an attempt each second, and
-// the others of its pool have the rest.
+// Try puts the endpoint on trial: until it has answered, and not as [Unavailable], it
+// gets an attempt each second, and the others of its pool have the rest. So who is out
+// may be in a pool all the same, and find its way back.
 func (e *Endpoint) Try() { e.trial.Store(int64(time.Since(epoch))) }
+
+// Return puts the endpoint on trial as it comes or returns: that its check passes need
+// not mean that it serves. What failed before does not count any more.
+func (e *Endpoint) Return() {
+	e.fresh.Store(int64(time.Since(epoch)))
+	e.streak.Store(0)
+	e.mute.Store(0)
+	e.Try()
+}
 
 // OnTrial reports whether the endpoint is on trial.
 func (e *Endpoint) OnTrial() bool { return e.trial.Load() != 0 }

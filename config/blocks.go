@@ -171,7 +171,7 @@ func (d *draft) service(s *section) *body {
 		only("hedge", hedgeBody(&v.Hedge), "When a `GET`, `HEAD` or `OPTIONS` goes to a second backend as well, because the first is silent for longer than it is with 99 in 100 requests. The first answer counts. It is paid for from the budget of `retry`."),
 		only("slow_start", slowStartBody(&v.SlowStart), "How an instance gets to its full weight that is new, or back from an ejection, from maintenance or from being critical. Those that are there when rota starts have it at once."),
 		only("locality", localityBody(&v.Locality), "Which instances are near. They get all requests while 72 % of them serve, and pass on the more of them the fewer do. A retry goes further when all that are near have been tried."),
-		only("circuit_breaker", circuitBody(&v.Circuit), "How much the service may be asked, and when it is asked nothing. What is beyond gets 503 with `Retry-After` and the reason. The limits are those of this process."),
+		only("circuit_breaker", circuitBody(&v.CircuitBreaker), "How much the service may be asked, and when it is asked nothing. What is beyond gets 503 with `Retry-After` and the reason. The limits are those of this process."),
 		only("outlier", outlierBody(&v.Outlier), "When an instance is taken out for how the requests of clients fare on it, whatever the health checks say. This holds without the block, too."),
 	}
 	for _, k := range settings {
@@ -184,7 +184,7 @@ func (d *draft) service(s *section) *body {
 	return &body{
 		fields: []field{
 			text("balance", &v.Balance, "round_robin", parseBalance, "how a backend is picked: "+alternatives(balances)),
-			number("panic_below", &v.PanicBelow, 0, 0, 100, "when fewer of the instances serve than this, in percent of those that are registered, have a weight, are not in maintenance and have been checked once, the others of these get traffic too, though they be unhealthy: the few would be buried under it; where none serves, this is always so"),
+			number("panic_below", &v.PanicBelow, 0, 0, 100, "when fewer of the instances serve than this, in percent of those that are registered, have a weight, are not in maintenance and have been checked once, the others of these are tried too, once a second each, and get their share when they answer, though they be unhealthy: the few would be buried under the traffic; where none serves, this is always so"),
 			durationOrZero("drain_timeout", &v.DrainTimeout, 0, "how long requests in flight, and upgraded connections, may take to finish on an instance that gets no more of them; 0 is as long as they like"),
 		},
 		blocks: append([]block{

@@ -74,18 +74,18 @@ type Consul struct {
 
 // Service is a set of interchangeable backends.
 type Service struct {
-	Name        string // unique in a Config
-	Discover    Discover
-	Balance     string // round_robin, least_request, ewma or random
-	HealthCheck HealthCheck
-	Timeouts    Timeouts
-	Retry       Retry
-	Hedge       Hedge
-	Circuit     CircuitBreaker
-	Outlier     Outlier
-	SlowStart   SlowStart
-	Locality    Locality
-	PanicBelow  int // percent of those that are not in maintenance; 0: only where nobody serves
+	Name           string // unique in a Config
+	Discover       Discover
+	Balance        string // round_robin, least_request, ewma or random
+	HealthCheck    HealthCheck
+	Timeouts       Timeouts
+	Retry          Retry
+	Hedge          Hedge
+	CircuitBreaker CircuitBreaker
+	Outlier        Outlier
+	SlowStart      SlowStart
+	Locality       Locality
+	PanicBelow     int // percent of those that are not in maintenance; 0: only where nobody serves
 	// DrainTimeout is for requests in flight to an instance that drains; 0: no limit.
 	DrainTimeout time.Duration
 }

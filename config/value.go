@@ -63,7 +63,7 @@ func parseDuration(s string) (time.Duration, error) {
 		return d, nil
 	}
 	if _, err := strconv.ParseUint(s, 10, 32); err == nil {
-		return 0, faultf(`write "`+s+`s" for seconds`, "%q has no unit", s)
+		return 0, faultf(`write "`+s+`s" or "`+s+`ms"`, "%q has no unit", s)
 	}
 	return 0, faultf(`write a number with its unit, such as "500ms", "10s" or "1m30s"`, "%q is not a duration", s)
 }

@@ -145,6 +145,9 @@ func (w *writer) place(m *member) {
 	if !m.removed && onlyUnhealthy(m.facts) {
 		willing = 100 * m.facts.weight
 	}
+	if serving == 0 && willing > 0 && (m.serving > 0 || m.view == nil) {
+		m.endpoint.Try() // if it gets traffic all the same, with the others
+	}
 	w.tiers[m.tier].serving.weigh(m, &m.serving, serving)
 	w.tiers[m.tier].willing.weigh(m, &m.willing, willing)
 	w.tiers[m.tier].wait(m, willing > 0 && m.facts.verdict == health.Unknown && m.facts.probation)
@@ -204,11 +207,11 @@ func (w *writer) publishPool() {
 func (w *writer) storePool(alarm bool, loads []int) {
 	var tiers []balancer.Tier
 	for i, t := range w.tiers {
-		next := balancer.NewPool(w.options.Balance, t.serving.members, &t.turn)
+		members := t.serving.members
 		if alarm {
-			next = balancer.NewPool(w.options.Balance, t.willing.members, &t.turn).Lenient()
+			members = t.willing.members
 		}
-		tiers = append(tiers, balancer.Tier{Pool: next, Load: loads[i]})
+		tiers = append(tiers, balancer.Tier{Pool: balancer.NewPool(w.options.Balance, members, &t.turn), Load: loads[i]})
 	}
 	if len(tiers) == 1 {
 		w.service.pool.Store(tiers[0].Pool)

@@ -123,12 +123,11 @@ func (w *writer) failing(f failure, now time.Time) {
 		return
 	}
 	switch {
-	case !m.serves():
-	case !now.Before(w.outliers.full) && w.mayEject(now):
+	case m.serves() && !now.Before(w.outliers.full) && w.mayEject(now):
 		w.eject(m, m.outlier.Eject(spec, health.ConsecutiveFailures, now), f.err)
 		w.awaitNext(now)
-	case !f.endpoint.OnTrial():
-		f.endpoint.Try() // there is nothing to be had from it but failures
+	case !f.endpoint.OnTrial(): // there is nothing to be had from it but failures
+		f.endpoint.Try()
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/rota-lb/rota/balancer"
 	"github.com/rota-lb/rota/discovery"
 )
 
@@ -103,20 +104,29 @@ func TestASnapshotAlarmsNobody(t *testing.T) {
 	}
 }
 
-// Who has just returned has its share, and not those alone that are dead.
-func TestTrialsDoNotCountInAPanic(t *testing.T) {
+// In a panic whoever answers has its share, and who does not is tried now and then.
+func TestWhoAnswersInAPanicHasItsShare(t *testing.T) {
 	b := newBench(t)
-	b.options.PanicBelow = 50
+	b.service.checker.Store(b.checker)
+	b.options.PanicBelow = 75
+	b.service.consecutive.Store(5)
 	abcd := []discovery.Instance{instance("a"), instance("b"), instance("c"), instance("d")}
 	b.set(abcd...)
-	for _, in := range abcd {
+	for _, in := range abcd[1:] {
 		b.check(in.Name, in.Address, errors.New("refused"))
 	}
-	b.check("a", "127.0.0.1:1", nil)
-	for range 100 {
-		b.service.Pool().Pick(nil)
+	b.want("a=serving b=ejected c=ejected d=ejected | a b c d")
+	got := map[string]int{}
+	for range 300 {
+		e := b.service.Pool().Pick(nil)
+		got[e.ID()[len("dc1/node/"):]]++
+		o := balancer.Succeeded
+		if e.ID() >= "dc1/node/c" {
+			o = balancer.Broken
+		}
+		e.Done(o, e.Address(), 0, errors.New("reset"))
 	}
-	if e := b.members["dc1/node/a"].endpoint; !b.service.View().Panic || !e.OnTrial() || e.InFlight() != 25 {
-		t.Errorf("of 100 it gets %d, on trial: %t", e.InFlight(), e.OnTrial())
+	if got["c"] != 1 || got["d"] != 1 || got["a"] < 100 || got["b"] < 100 {
+		t.Errorf("those who answer, a and b, and the others get %v", got)
 	}
 }

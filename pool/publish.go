@@ -114,7 +114,9 @@ func (w *writer) rejudge(m *member) {
 	}
 	level := hclog.Info
 	if state == Ejected {
-		level = hclog.Warn
+		if from != Ejected {
+			level = hclog.Warn
+		}
 		args = append(args, "error", m.view.LastError)
 	}
 	w.changes = append(w.changes, change{level, "endpoint " + string(state), args})

@@ -48,7 +48,7 @@ func (w *writer) starts(m *member, now time.Time) {
 		r.since = time.Time{}
 		r.due = r.due || !w.proving()
 	case !r.serves && r.due:
-		m.endpoint.Try()
+		m.endpoint.Return()
 		if w.options.SlowStart.Duration > 0 {
 			r.since = now
 			w.ramping = append(w.ramping, m)

@@ -110,3 +110,17 @@ func TestWhoMayNotBeTakenOutIsTried(t *testing.T) {
 		t.Error("it is on trial though it answers")
 	}
 }
+
+// What failed while an endpoint was out, as a last resort, does not take it out again.
+func TestWhatFailedWhileItWasOutDoesNotCount(t *testing.T) {
+	b := newOutlierBench(t, 3)
+	for _, name := range []string{"a", "b", "c"} {
+		b.check(name, "127.0.0.1:1", errors.New("refused"))
+	}
+	b.attempts("a", 5, balancer.Unreachable, 0)
+	for _, name := range []string{"a", "b", "c"} {
+		b.check(name, "127.0.0.1:1", nil)
+	}
+	b.after(10 * sec)
+	b.want("a=serving b=serving c=serving | a b c")
+}

@@ -54,7 +54,7 @@ var (
 
 // explanations are for clients, in the order of rejections.
 var explanations = [...]string{
-	"too many requests have failed",
+	"the circuit is open, since too many requests have failed",
 	"too many requests are under way",
 	"too many requests wait for a connection",
 	"each backend has as many requests as it may have",
@@ -176,7 +176,7 @@ func (x *exchange) turnAway(reason error) {
 	x.service.stats.own.Add(1)
 	x.refuse(refusal{
 		status: http.StatusServiceUnavailable,
-		reason: fmt.Sprintf("circuit open: %s (%s)", explanations[i], reason),
+		reason: fmt.Sprintf("%s (%s)", explanations[i], reason),
 		fields: retryAfter(wait),
 	})
 }

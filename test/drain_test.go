@@ -98,7 +98,8 @@ func drainRig(t *testing.T, body string) (r *rota, old *clinging, both, drain fu
 	next := startBackend(t, "next")
 	a, b := testkit.Entry("web", "old", "127.0.0.1", old.port), testkit.Entry("web", "next", "127.0.0.1", next.port)
 	consul.Script("web", testkit.Instances(10, a))
-	r = startReadyRota(t, "service \"web\" {\n"+body+"\n}\n", "CONSUL_HTTP_ADDR="+consul.Addr())
+	// Hedged, a slow request would be answered by the second.
+	r = startReadyRota(t, "service \"web\" {\nhedge { attempts = 0 }\n"+body+"\n}\n", "CONSUL_HTTP_ADDR="+consul.Addr())
 	both = func() {
 		consul.Script("web", testkit.Instances(11, a, b))
 		r.await("endpoint serving", "id", "next")

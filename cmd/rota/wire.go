@@ -100,7 +100,7 @@ func (p *program) planAll(next, now *stage) (err error) {
 func (p *program) planService(s *config.Service, next, now *stage) error {
 	o := upstream.Options{
 		Connect: s.Timeouts.Connect, Response: s.Timeouts.Response, Stall: s.Timeouts.Stall,
-		MaxConns: s.Circuit.EndpointMaxConnections,
+		MaxConns: s.CircuitBreaker.EndpointMaxConnections,
 		Clock:    p.clock,
 	}
 	v := new(service)
@@ -113,8 +113,8 @@ func (p *program) planService(s *config.Service, next, now *stage) error {
 	}
 	next.services = append(next.services, v)
 	legacy := p.heritage.legacy(s.Name, p.logger)
-	if v.circuit != s.Circuit {
-		v.circuit, v.breaker = s.Circuit, breaker(s.Name, s.Circuit, p.logger)
+	if v.circuit != s.CircuitBreaker {
+		v.circuit, v.breaker = s.CircuitBreaker, breaker(s.Name, s.CircuitBreaker, p.logger)
 	}
 	v.timeout, v.retry, v.hedge = s.Timeouts.Request, retry(s.Retry), proxy.Hedge(s.Hedge)
 	v.options = pool.Options{
