@@ -61,14 +61,14 @@ func (l Locality) tier(in *discovery.Instance) int {
 const enough = 140
 
 // loads returns the share of the requests, in percent, that each tier gets by
-// how many of those that could serve do, and whether the tiers are up to all of
-// them together.
+// how many of those that could serve do, in hundredths, and whether the tiers are up
+// to all of them together.
 func loads(serving, willing []int) (loads []int, cope bool) {
 	loads = make([]int, len(serving))
 	total := 0
 	for i := range loads {
 		if willing[i] > 0 {
-			loads[i] = min(100, enough*serving[i]/willing[i])
+			loads[i] = min(100, enough*serving[i]/(100*willing[i]))
 		}
 		total += loads[i]
 	}
@@ -93,6 +93,7 @@ type tier struct {
 	serving set // those that serve by their own right
 	willing set // those that would serve where nobody else did
 	waiting int // those of them that wait for their first check: they don't count as unwell
+	lacking int // what those in their slow start lack to their full weights, in percent of one
 	turn    balancer.Turn
 }
 
@@ -136,6 +137,7 @@ func (w *writer) place(m *member) {
 		w.tiers[m.tier].serving.weigh(m, &m.serving, 0)
 		w.tiers[m.tier].willing.weigh(m, &m.willing, 0)
 		w.tiers[m.tier].wait(m, false)
+		w.tiers[m.tier].lack(m, 0)
 		m.tier = at
 	}
 	serving, willing := 0, 0
@@ -151,6 +153,11 @@ func (w *writer) place(m *member) {
 	w.tiers[m.tier].serving.weigh(m, &m.serving, serving)
 	w.tiers[m.tier].willing.weigh(m, &m.willing, willing)
 	w.tiers[m.tier].wait(m, willing > 0 && m.facts.verdict == health.Unknown && m.facts.probation)
+	lacks := 0
+	if serving > 0 && m.facts.ramping {
+		lacks = 100 - m.ramp.percent
+	}
+	w.tiers[m.tier].lack(m, lacks)
 }
 
 // wait counts a member that waits for its first check, or no longer does.
@@ -164,6 +171,12 @@ func (t *tier) wait(m *member, waits bool) {
 	m.waits = waits
 }
 
+// lack counts what a member lacks to its full weight.
+func (t *tier) lack(m *member, percent int) {
+	t.lacking += percent - m.lacks
+	m.lacks = percent
+}
+
 // setTiers puts all members in new tiers.
 func (w *writer) setTiers() {
 	w.tiers = nil
@@ -171,7 +184,7 @@ func (w *writer) setTiers() {
 		w.tiers = append(w.tiers, new(tier))
 	}
 	for _, m := range w.order {
-		m.tier, m.serving, m.willing, m.waits = 0, 0, 0, false
+		m.tier, m.serving, m.willing, m.waits, m.lacks = 0, 0, 0, false, 0
 		w.touch(m)
 	}
 	w.retake, w.stale = true, true
@@ -185,7 +198,7 @@ func (w *writer) publishPool() {
 	for _, t := range w.tiers {
 		a, b := t.serving.patch(), t.willing.patch()
 		changed = changed || a || b && w.panicking
-		serving, willing = append(serving, t.serving.members.Len()), append(willing, t.willing.members.Len())
+		serving, willing = append(serving, 100*t.serving.members.Len()-t.lacking), append(willing, t.willing.members.Len())
 		checked = append(checked, t.willing.members.Len()-t.waiting)
 		serve, would, count = serve+t.serving.members.Len(), would+t.willing.members.Len(), count+checked[len(checked)-1]
 	}

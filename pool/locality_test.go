@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -64,7 +65,11 @@ func TestLoads(t *testing.T) {
 		{[]int{1, 1, 1}, []int{10, 10, 10}, []int{34, 33, 33}, false},
 	}
 	for _, tt := range tests {
-		got, cope := loads(tt.serving, tt.willing)
+		var serving []int
+		for _, n := range tt.serving {
+			serving = append(serving, 100*n)
+		}
+		got, cope := loads(serving, tt.willing)
 		if !slices.Equal(got, tt.want) || cope != tt.cope {
 			t.Errorf("%v of %v serving: loads %v, cope %v, want %v, %v", tt.serving, tt.willing, got, cope, tt.want, tt.cope)
 		}
@@ -194,6 +199,34 @@ func TestLocalityAndPanic(t *testing.T) {
 	if !b.service.View().Panic {
 		t.Error("no panic")
 	}
+}
+
+// Who is in its slow start is worth its share to its tier, and no more.
+func TestASlowStartOfWhoIsNear(t *testing.T) {
+	const here = "127.0.0.1:1"
+	b := near(t)
+	b.options.SlowStart = SlowStart{Duration: 20 * time.Second, MinWeight: 10}
+	b.set(in("a", "z1"), in("b", "z1"), in("c", "z2"), in("d", "z2"))
+	wants := func(want ...int) {
+		t.Helper()
+		if got := b.service.View().Loads; !slices.Equal(got, want) {
+			t.Errorf("the tiers get %v, want %v", got, want)
+		}
+	}
+	wants(100, 0)
+	b.check("b", here, errors.New("refused"))
+	wants(70, 30)
+	b.check("b", here, nil)
+	wants(77, 23)
+	b.pass(10 * time.Second)
+	wants(100, 0)
+	b.check("b", here, errors.New("refused"))
+	wants(70, 30)
+	b.check("b", here, nil)
+	b.set(in("a", "z1"), in("c", "z2"), in("d", "z2"))
+	wants(100, 0)
+	b.check("a", here, errors.New("refused"))
+	wants(0, 100)
 }
 
 // Other datacenters stand in, one after the other, and hand back.

@@ -25,6 +25,7 @@ type member struct {
 	tier             int // as last published, as are its weights there; 0: it is not in that set
 	serving, willing int
 	waits            bool // for its first check, as counted in its tier
+	lacks            int  // to its full weight in percent, as counted there
 }
 
 // writer owns the members of a service. Only the goroutine of [Service.Run]
