@@ -1,12 +1,10 @@
 package test
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -89,30 +87,6 @@ func (r *rota) cpuTime() time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond // in ticks of Linux's
 }
 
-// arrival is that of an answer of Consul's: it comes to everybody who waits at
-// about the same time.
-type arrival struct {
-	began, ended time.Time
-	index        uint64
-	err          error
-}
-
-// await waits for the answer to a blocking query.
-func await(address, service string, after uint64) (a arrival) {
-	answer, err := http.Get(fmt.Sprintf("http://%s/v1/health/service/%s?stale&wait=60s&index=%d", address, service, after))
-	if err != nil {
-		return arrival{err: err}
-	}
-	defer answer.Body.Close()
-	a.began = time.Now()
-	if _, a.err = io.Copy(io.Discard, answer.Body); a.err != nil {
-		return a
-	}
-	a.ended = time.Now()
-	a.index, a.err = strconv.ParseUint(answer.Header.Get("X-Consul-Index"), 10, 64)
-	return a
-}
-
 func sayAs(t *testing.T, format string, args ...any) {
 	fmt.Printf("%s: %s\n", t.Name(), fmt.Sprintf(format, args...))
 }
@@ -126,24 +100,22 @@ func measureCrowd(t *testing.T) {
 	for i := range instances {
 		c.register("web", fmt.Sprintf("web-%04d", i))
 	}
-	rota := startReadyRota(t, "service \"web\" {\n  health_check {\n    interval = \"10m\"\n  }\n}\n", watching(consul))
+	link := testkit.StartLink(t, consul.Addr())
+	rota := startReadyRota(t, "service \"web\" {\n  health_check {\n    interval = \"10m\"\n  }\n}\n", "CONSUL_HTTP_ADDR="+link.Addr())
 	if h := rota.health(); h.Total != instances {
 		t.Fatalf("rota knows %d of %d instances", h.Total, instances)
 	}
 	var sent, computed []time.Duration
 	change := func(do func(), line string, pairs ...string) (took time.Duration) {
-		now := await(consul.Addr(), "web", 0)
-		came := make(chan arrival, 1)
-		go func() { came <- await(consul.Addr(), "web", now.index) }()
 		began, used := time.Now(), rota.cpuTime()
 		do()
 		told := rota.awaitAfter(began, line, pairs...)
-		a := <-came
-		if err := errors.Join(now.err, a.err); err != nil {
-			t.Fatal(err)
+		answer := slices.MaxFunc(link.Flows(began), func(a, b testkit.Flow) int { return cmp.Compare(a.Bytes, b.Bytes) })
+		if answer.Bytes < 100*instances {
+			t.Fatalf("the largest answer had %d bytes", answer.Bytes)
 		}
-		sent, computed = append(sent, a.ended.Sub(a.began)), append(computed, rota.cpuTime()-used)
-		return max(0, told.at.Sub(a.ended))
+		sent, computed = append(sent, answer.Ended.Sub(answer.Began)), append(computed, rota.cpuTime()-used)
+		return max(0, told.at.Sub(answer.Ended))
 	}
 	var came, went []time.Duration
 	for range rounds {

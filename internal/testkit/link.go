@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // Link is a way to a TCP server that can be interrupted, as a network is: for a
@@ -19,12 +20,24 @@ type Link struct {
 	mu    sync.Mutex
 	open  chan struct{} // closed while bytes pass
 	pairs map[*pair]bool
+	flows []Flow // the last ones that are over
 }
+
+// Flow is what came from the server on one connection between two things that were
+// said to it: an answer, as a rule.
+type Flow struct {
+	Began, Ended time.Time
+	Bytes        int
+}
+
+// maxFlows is how many are remembered.
+const maxFlows = 1000
 
 // pair is one connection through a [Link].
 type pair struct {
 	near, far net.Conn
 	lost      atomic.Bool // no byte will ever pass again
+	flow      Flow        // the link's mu guards it
 }
 
 // StartLink starts a way to the server at target. It ends with the test.
@@ -85,6 +98,45 @@ func (k *Link) Mend(forget bool) {
 	}
 }
 
+// Flows returns the flows that began after a moment, in no order.
+func (k *Link) Flows(after time.Time) (flows []Flow) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for p := range k.pairs {
+		k.end(p)
+	}
+	for _, f := range k.flows {
+		if f.Began.After(after) {
+			flows = append(flows, f)
+		}
+	}
+	return flows
+}
+
+// passed takes in that bytes have come from the server, or gone to it.
+func (k *Link) passed(p *pair, from net.Conn, n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case from == p.near:
+		k.end(p)
+	case p.flow.Bytes == 0:
+		p.flow.Began = time.Now()
+		fallthrough
+	default:
+		p.flow.Ended = time.Now()
+		p.flow.Bytes += n
+	}
+}
+
+func (k *Link) end(p *pair) {
+	if p.flow.Bytes > 0 {
+		k.flows = append(k.flows, p.flow)
+		k.flows = k.flows[max(0, len(k.flows)-maxFlows):]
+	}
+	p.flow = Flow{}
+}
+
 func (k *Link) accept() {
 	for {
 		conn, err := k.listener.Accept()
@@ -140,6 +192,7 @@ func (k *Link) copy(p *pair, to, from net.Conn) {
 			if _, err := to.Write(buf[:n]); err != nil {
 				return
 			}
+			k.passed(p, from, n)
 		}
 		if err != nil {
 			return

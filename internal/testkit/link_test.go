@@ -31,6 +31,9 @@ func TestLink(t *testing.T) {
 	if !answered(old) {
 		t.Fatal("no answer through an open link")
 	}
+	if flows := k.Flows(time.Time{}); len(flows) != 1 || flows[0].Bytes == 0 || flows[0].Ended.Before(flows[0].Began) {
+		t.Errorf("after one answer there are %+v", flows)
+	}
 	k.Cut()
 	k.Cut()
 	const request = "GET /held HTTP/1.1\r\nHost: x\r\n\r\n"
