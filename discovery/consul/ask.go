@@ -75,7 +75,7 @@ func (a *asker) ask(ctx context.Context, q query) (answer, error) {
 	}
 	var items []*item
 	meta, err := c.get(ctx, "/v1/health/service/"+a.reader.watch.Service, options, func(body io.Reader) (err error) {
-		items, err = a.reader.read(body)
+		items, err = a.reader.read(body, q.filter != "")
 		return err
 	})
 	if err == nil && len(items) == 0 {

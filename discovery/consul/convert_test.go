@@ -89,7 +89,7 @@ func TestWeightOf(t *testing.T) {
 // list returns a listing of instances as it comes from Consul.
 func list(t testing.TB, w Watch, entries ...*api.ServiceEntry) listing {
 	t.Helper()
-	items, err := newReader(w).read(strings.NewReader(text(t, entries...)))
+	items, err := newReader(w).read(strings.NewReader(text(t, entries...)), false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,7 +74,7 @@ var pool = sync.Pool{New: func() any { return &buffers{ahead: bufio.NewReaderSiz
 type reader struct {
 	watch Watch
 	seed  maphash.Seed
-	items map[fingerprint]*item // of the last answer
+	items map[fingerprint]*item // of the last answer that had all
 }
 
 // fingerprint stands for the text of an element. Texts that differ have the
@@ -86,9 +86,10 @@ type fingerprint struct {
 
 func newReader(w Watch) *reader { return &reader{watch: w, seed: maphash.MakeSeed()} }
 
-// read returns the items of an answer in its order. It reads element by element
-// and to the end, so that the connection can be used again.
-func (r *reader) read(body io.Reader) ([]*item, error) {
+// read returns the items of an answer in its order, which has all of them or, if it
+// is selected, some. It reads element by element and to the end, so that the
+// connection can be used again.
+func (r *reader) read(body io.Reader, selected bool) ([]*item, error) {
 	b := pool.Get().(*buffers)
 	defer pool.Put(b)
 	b.ahead.Reset(body)
@@ -100,8 +101,12 @@ func (r *reader) read(body io.Reader) ([]*item, error) {
 	case token.Kind() != jsontext.KindBeginArray:
 		return nil, fmt.Errorf("%w but %v", errNoList, token.Kind())
 	}
-	list := make([]*item, 0, len(r.items))
-	items := make(map[fingerprint]*item, len(r.items))
+	likely := len(r.items)
+	if selected {
+		likely = 0
+	}
+	list := make([]*item, 0, likely)
+	items := make(map[fingerprint]*item, likely)
 	for decoder.PeekKind() != jsontext.KindEndArray {
 		text, err := decoder.ReadValue()
 		if err != nil {
@@ -134,6 +139,8 @@ func (r *reader) read(body io.Reader) ([]*item, error) {
 	case !errors.Is(err, io.EOF):
 		return nil, err
 	}
-	r.items = items
+	if !selected {
+		r.items = items
+	}
 	return list, nil
 }

@@ -47,7 +47,7 @@ func TestReadSaysWhatIsNoList(t *testing.T) {
 		{`[{"Node":7}]`, nil},
 		{`[{"Node":{},"Service":{"Port":"80"}}]`, nil},
 	} {
-		items, err := newReader(Watch{}).read(strings.NewReader(tt.body))
+		items, err := newReader(Watch{}).read(strings.NewReader(tt.body), false)
 		if err == nil || items != nil || tt.want != nil && !errors.Is(err, tt.want) {
 			t.Errorf("%.60q: %d items and %v, want %v", tt.body, len(items), err, tt.want)
 		}
@@ -60,7 +60,7 @@ func TestReadTakesWhatConsulTakes(t *testing.T) {
 		`[{"Node":{"Node":"a"},"Service":{"Tags":null,"Meta":null,"Weights":null},"Checks":null}]`,
 		`[{"Node":{"Node":"a"},"Service":{"Meta":{"k":"` + "\xff" + `","k":"twice"}},"Checks":[null]}]`,
 	} {
-		if items, err := newReader(Watch{}).read(strings.NewReader(body)); err != nil || items == nil {
+		if items, err := newReader(Watch{}).read(strings.NewReader(body), false); err != nil || items == nil {
 			t.Errorf("%q: %v", body, err)
 		}
 	}
@@ -72,7 +72,7 @@ func TestReadRemembers(t *testing.T) {
 	r := newReader(Watch{})
 	read := func(entries ...*api.ServiceEntry) []*item {
 		t.Helper()
-		items, err := r.read(strings.NewReader(text(t, entries...)))
+		items, err := r.read(strings.NewReader(text(t, entries...)), false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,13 +88,20 @@ func TestReadRemembers(t *testing.T) {
 	if got := now[0].instance.Address; got != "10.0.0.2:81" {
 		t.Errorf("what has changed is at %s", got)
 	}
-	if _, err := r.read(strings.NewReader("[" + text(t, a)[1:40])); err == nil {
+	if _, err := r.read(strings.NewReader("["+text(t, a)[1:40]), false); err == nil {
 		t.Error("half an answer was read")
 	}
 	if again := read(a); again[0] != was[0] {
 		t.Error("half an answer has made it forget the one before")
 	}
-	if _, err := r.read(strings.NewReader("[]")); err != nil {
+	full := read(a, b)
+	if some, err := r.read(strings.NewReader(text(t, a)), true); err != nil || len(some) != 1 || some[0] != was[0] {
+		t.Errorf("what was selected is read as %v, %v", some, err)
+	}
+	if again := read(a, b); again[1] != full[1] {
+		t.Error("what was selected has made it forget the rest")
+	}
+	if _, err := r.read(strings.NewReader("[]"), false); err != nil {
 		t.Fatal(err)
 	}
 	if len(r.items) > 0 {
@@ -115,7 +122,7 @@ func FuzzRead(f *testing.F) {
 	f.Add("[null]", "")
 	f.Fuzz(func(t *testing.T, text, tagged string) {
 		r := newReader(Watch{TaggedAddress: tagged})
-		items, err := r.read(strings.NewReader(text))
+		items, err := r.read(strings.NewReader(text), false)
 		var entries []*entry
 		if strict := json.Unmarshal([]byte(text), &entries, lenient); strict != nil && err == nil {
 			t.Fatalf("read, though it is %v", strict)
@@ -123,7 +130,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := r.read(strings.NewReader(text))
+		again, err := r.read(strings.NewReader(text), false)
 		if err != nil || !slices.Equal(again, items) {
 			t.Errorf("read again: %v", err)
 		}
@@ -182,7 +189,7 @@ func TestOneChangeOfManyCostsLittle(t *testing.T) {
 	texts[1] = text(t, entries...)
 	r, k, n := newReader(Watch{}), knowledge{}, 0
 	learn := func() {
-		items, err := r.read(strings.NewReader(texts[n%2]))
+		items, err := r.read(strings.NewReader(texts[n%2]), false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -256,7 +263,7 @@ func BenchmarkLearn(b *testing.B) {
 	entries[2500].Service.Port++
 	texts[1] = text(b, entries...)
 	read := func(b *testing.B, r *reader, n int) []*item {
-		items, err := r.read(strings.NewReader(texts[n%2]))
+		items, err := r.read(strings.NewReader(texts[n%2]), false)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -23,7 +23,7 @@ func TestExplain(t *testing.T) {
 		return &url.Error{Op: "Get", URL: "http://127.0.0.1:8500/v1/health/service/web?index=7&stale=", Err: err}
 	}
 	read := func(body string) error {
-		_, err := newReader(Watch{}).read(strings.NewReader(body))
+		_, err := newReader(Watch{}).read(strings.NewReader(body), false)
 		return err
 	}
 	const rules = `grant it service "web" { policy = "read" } and node_prefix "" { policy = "read" }`

@@ -73,7 +73,7 @@ func (e event) answer() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	items, err := newReader(Watch{}).read(bytes.NewReader(body))
+	items, err := newReader(Watch{}).read(bytes.NewReader(body), false)
 	return answer{items: items, meta: meta}, err
 }
 
