@@ -58,6 +58,7 @@ type Endpoint struct {
 	failures atomic.Uint64
 	errors   atomic.Uint64
 	untold   atomic.Uint64 // attempts whose end said nothing
+	former   atomic.Uint64 // failures and errors that say nothing of it any more
 	fail     func(e *Endpoint, o Outcome, err error)
 }
 
@@ -78,17 +79,19 @@ func (e *Endpoint) ID() string { return e.id }
 func (e *Endpoint) Address() string { return *e.address.Load() }
 
 // Move changes the address. Attempts under way stay with the old one, and what
-// was learned there is forgotten.
+// was learned there is forgotten: it is on trial.
 func (e *Endpoint) Move(address string) {
 	e.address.Store(&address)
 	e.Forget()
+	e.Try()
 }
 
 // Forget makes the streak and the latency those of an endpoint that is new. What
 // began before does not count any more.
 func (e *Endpoint) Forget() {
 	e.fresh.Store(int64(time.Since(epoch)))
-	e.answered()
+	e.streak.Store(0)
+	e.mute.Store(0)
 	e.latency.forget()
 	e.peak.took.Store(0)
 }
@@ -131,9 +134,10 @@ func (e *Endpoint) Totals() (requests, failures uint64) {
 // endpoint, and how many of them badly: as failures, or with a status from 500 on.
 // Taken while attempts end, either may be a few too low.
 func (e *Endpoint) Told() (ended, badly uint64) {
+	former := e.former.Load()
 	badly = e.failures.Load() + e.errors.Load()
 	ended = e.requests.Load()
-	return ended - min(ended, uint64(max(0, e.inFlight.Load()))+e.untold.Load()), badly
+	return ended - min(ended, uint64(max(0, e.inFlight.Load()))+e.untold.Load()+former), badly - min(badly, former)
 }
 
 // Streak returns how many attempts in a row, up to the last one, have failed or
@@ -181,9 +185,11 @@ func (e *Endpoint) formerly(o Outcome) {
 	switch o {
 	case Unreachable, Broken:
 		e.failures.Add(1)
+		e.former.Add(1)
 	case Unavailable, Erred:
 		e.errors.Add(1)
-	case Silent:
+		e.former.Add(1)
+	case Succeeded, Silent:
 		e.untold.Add(1)
 	}
 }

@@ -82,6 +82,7 @@ func (w *writer) inherit(m *member, now time.Time) {
 		w.ramping = append(w.ramping, m)
 	}
 	if m.endpoint.Learn(l.Traffic); l.Trial {
+		m.ramp.serves = true
 		m.endpoint.Try()
 	}
 }

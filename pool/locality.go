@@ -147,7 +147,7 @@ func (w *writer) place(m *member) {
 	if !m.removed && onlyUnhealthy(m.facts) {
 		willing = 100 * m.facts.weight
 	}
-	if serving == 0 && willing > 0 && (m.serving > 0 || m.view == nil) {
+	if serving == 0 && willing > 0 && (m.serving > 0 || m.willing == 0) {
 		m.endpoint.Try() // if it gets traffic all the same, with the others
 	}
 	w.tiers[m.tier].serving.weigh(m, &m.serving, serving)

@@ -53,6 +53,8 @@ func (w *writer) starts(m *member, now time.Time) {
 			r.since = now
 			w.ramping = append(w.ramping, m)
 		}
+	case !r.serves: // at the start, when everybody would be on trial
+		m.endpoint.Heard(m.instance.Address)
 	}
 	r.serves = serves
 	if m.facts.ramping = !r.since.IsZero(); !m.facts.ramping {

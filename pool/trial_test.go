@@ -124,3 +124,45 @@ func TestWhatFailedWhileItWasOutDoesNotCount(t *testing.T) {
 	b.after(10 * sec)
 	b.want("a=serving b=serving c=serving | a b c")
 }
+
+// Whoever is out is on trial, however it came to be out: a panic would give it a share.
+func TestWhoIsOutIsOnTrial(t *testing.T) {
+	refused := errors.New("refused")
+	with := func(s discovery.Status, address string) discovery.Instance {
+		in := instance("a")
+		in.Status, in.Address = s, address
+		return in
+	}
+	const here, there = "127.0.0.1:1", "127.0.0.1:2"
+	for name, goes := range map[string]func(b *outlierBench){
+		"down":     func(b *outlierBench) { b.check("a", here, refused) },
+		"critical": func(b *outlierBench) { b.set(with(discovery.Critical, here), instance("b")) },
+		"critical after maintenance": func(b *outlierBench) {
+			b.set(with(discovery.Maintenance, here), instance("b"))
+			b.set(with(discovery.Critical, here), instance("b"))
+		},
+		"moved while it is down": func(b *outlierBench) {
+			b.check("a", here, refused)
+			b.set(with(discovery.Passing, there), instance("b"))
+		},
+		"named again while it drains": func(b *outlierBench) {
+			only(b.members["dc1/node/a"].endpoint).Pick(nil)
+			b.set(instance("b"))
+			b.set(with(discovery.Passing, here), instance("b"))
+		},
+		"passes a check as an outlier that was down": func(b *outlierBench) {
+			b.attempts("a", 5, balancer.Broken, 0)
+			b.check("a", here, refused)
+			b.check("a", here, nil)
+		},
+	} {
+		b := newOutlierBench(t, 2)
+		goes(b)
+		if m := b.members["dc1/node/a"]; m.serves() || !m.endpoint.OnTrial() {
+			t.Errorf("%s: it serves: %t, is on trial: %t", name, m.serves(), m.endpoint.OnTrial())
+		}
+		if b.members["dc1/node/b"].endpoint.OnTrial() {
+			t.Errorf("%s: the other is on trial, who was there at the start", name)
+		}
+	}
+}

@@ -34,6 +34,9 @@ func (b *budget) take() bool {
 	return false
 }
 
+// giveBack returns the price of an attempt that was not made.
+func (b *budget) giveBack() { b.left.Add(price) }
+
 // refill adds what has been earned by now, when there have been so many requests
 // in all. It is for one goroutine; who pays meanwhile has paid.
 func (b *budget) refill(r *Retry, requests uint64, now time.Duration) {

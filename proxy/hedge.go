@@ -60,7 +60,7 @@ func (a *attempt) sent(r Result) {
 	if answered(r.Status) != balancer.Unavailable {
 		a.endpoint.Heard(a.address)
 	}
-	if !r.Streamed {
+	if !r.Streamed || answered(r.Status) == balancer.Unavailable { // which counts as a failure
 		a.took = time.Since(a.began)
 	}
 }
@@ -128,12 +128,16 @@ func (j *journey) hedge() (again time.Duration) {
 		a := newAttempt(second, e, time.Now())
 		tried = append(tried, e)
 		limit := j.hop(tried)
-		if a.sent(j.carrier.Send(second, a.address, limit)); a.wins(c) {
+		a.sent(j.carrier.Send(second, a.address, limit))
+		silent := limit > 0 && a.result.Fault == upstream.Late && !c.decided()
+		if limit > 0 && !silent {
+			s.stats.budget.giveBack()
+		}
+		if a.wins(c) {
 			c.won = a
 			j.carrier.Stop(first)
 			return 0
 		}
-		silent := limit > 0 && a.result.Fault == upstream.Late
 		switch {
 		case a.result.Fault != upstream.None && c.decided(): // it was stopped
 		case silent:
@@ -148,12 +152,8 @@ func (j *journey) hedge() (again time.Duration) {
 		if a.result.wasRefused() && j.refused+c.refused < maxRefused && s.Duty.Pool().Other(tried) {
 			c.refused++
 		}
-		// What has cost nobody anything may go on elsewhere, and who is given up on is
-		// paid for.
-		if silent && s.stats.budget.take() {
-			continue
-		}
-		if a.result.Sent || !j.may(a.result) {
+		// What has cost nobody anything may go on elsewhere.
+		if !silent && (a.result.Sent || !j.may(a.result)) {
 			return 0
 		}
 	}
@@ -161,10 +161,10 @@ func (j *journey) hedge() (again time.Duration) {
 }
 
 // hop returns how long the second lane may wait for the last of those it has tried,
-// where it may go on to another; 0 is what upstream allows.
+// where it may go on to another, which is paid for; 0 is what upstream allows.
 func (j *journey) hop(tried []*balancer.Endpoint) time.Duration {
 	s, e := j.service, tried[len(tried)-1]
-	if !j.may(Result{Fault: upstream.Late, Replayable: true}) || !s.Duty.Pool().Other(tried) || s.stats.budget.left.Load() < price {
+	if !j.may(Result{Fault: upstream.Late, Replayable: true}) || !s.Duty.Pool().Other(tried) || !s.stats.budget.take() {
 		return 0
 	}
 	_, p99 := e.Latency()

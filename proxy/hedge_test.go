@@ -250,67 +250,6 @@ func TestWhatIsNotHedged(t *testing.T) {
 	}
 }
 
-// Where there is nobody else to ask, or nothing to pay with, when a request should be
-// hedged, it is as soon as there is.
-func TestALateHedge(t *testing.T) {
-	tests := map[string]struct {
-		before, after func(s *Service)
-		exhausted     uint64
-	}{
-		"somebody comes": {
-			func(s *Service) { s.Duty = &duties{pools: []*balancer.Pool{s.Duty.Pool(), alone(s.Duty.Pool())}} },
-			func(s *Service) { s.Duty.(*duties).forget() }, 0,
-		},
-		"there is a budget again": {
-			func(s *Service) { s.stats.budget.left.Store(0) },
-			func(s *Service) { s.stats.budget.left.Store(10 * price) }, 1,
-		},
-	}
-	for name, tt := range tests {
-		synctest.Test(t, func(t *testing.T) {
-			s := onDuty("a", "b")
-			s.Hedge = Hedge{Attempts: 1, UnknownDelay: 500 * time.Millisecond}
-			c := newStaged(map[string]scene{"a": {after: time.Hour}, "b": {result: Result{Status: 200, Sent: true}}})
-			j := &journey{service: s, carrier: c, idempotent: true, hedgeable: true}
-			tt.before(s)
-			time.AfterFunc(750*time.Millisecond, func() { tt.after(s) })
-			j.attempt(time.Now())
-			if got := strings.Join(c.events, ", "); got != "0 a asked, 800 b asked, 800 a stopped, 800 relayed 1" {
-				t.Errorf("%s: %s", name, got)
-			}
-			if n := s.stats.exhausted.Load(); n != tt.exhausted {
-				t.Errorf("%s: %d attempts were not made, want %d", name, n, tt.exhausted)
-			}
-		})
-	}
-}
-
-// alone returns a pool of one of the endpoints.
-func alone(p *balancer.Pool) *balancer.Pool {
-	for m := range p.Members() {
-		return balancer.NewPool(balancer.RoundRobin, balancer.NewMembers(m), new(balancer.Turn))
-	}
-	return nil
-}
-
-// duties are pools, of which the last one counts.
-type duties struct {
-	mu    sync.Mutex
-	pools []*balancer.Pool
-}
-
-func (d *duties) forget() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.pools = d.pools[:len(d.pools)-1]
-}
-
-func (d *duties) Pool() *balancer.Pool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.pools[len(d.pools)-1]
-}
-
 // A service that is slow by nature is given its usual time.
 func TestHowLongAnEndpointUsuallyTakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
