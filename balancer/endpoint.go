@@ -89,11 +89,16 @@ func (e *Endpoint) Move(address string) {
 // Forget makes the streak and the latency those of an endpoint that is new. What
 // began before does not count any more.
 func (e *Endpoint) Forget() {
+	e.forgive()
+	e.latency.forget()
+	e.peak.took.Store(0)
+}
+
+// forgive has no failure count of what began before.
+func (e *Endpoint) forgive() {
 	e.fresh.Store(int64(time.Since(epoch)))
 	e.streak.Store(0)
 	e.mute.Store(0)
-	e.latency.forget()
-	e.peak.took.Store(0)
 }
 
 // Learned is what the data path has learned of an endpoint, for another process

@@ -14,9 +14,7 @@ func (e *Endpoint) Try() { e.trial.Store(int64(time.Since(epoch))) }
 // Return puts the endpoint on trial as it comes or returns: that its check passes need
 // not mean that it serves. What failed before does not count any more.
 func (e *Endpoint) Return() {
-	e.fresh.Store(int64(time.Since(epoch)))
-	e.streak.Store(0)
-	e.mute.Store(0)
+	e.forgive()
 	e.Try()
 }
 

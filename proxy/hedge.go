@@ -57,10 +57,11 @@ func (a *attempt) sent(r Result) {
 		a.took = time.Since(a.began)
 		return
 	}
-	if answered(r.Status) != balancer.Unavailable {
+	unavailable := answered(r.Status) == balancer.Unavailable // which counts as a failure
+	if !unavailable {
 		a.endpoint.Heard(a.address)
 	}
-	if !r.Streamed || answered(r.Status) == balancer.Unavailable { // which counts as a failure
+	if !r.Streamed || unavailable {
 		a.took = time.Since(a.began)
 	}
 }
