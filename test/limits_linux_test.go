@@ -48,7 +48,8 @@ func newCrowd(t *testing.T) *crowd {
 		})
 		urls = append(urls, fmt.Sprintf("%q", "http://127.0.0.1:"+fmt.Sprint(b.port)))
 	}
-	c.config = "service \"web\" {\n  discover \"static\" { urls = [" + strings.Join(urls, ", ") + "] }\n}\n"
+	// A hedge would arrive as well, and need a descriptor.
+	c.config = "service \"web\" {\n  hedge { attempts = 0 }\n  discover \"static\" { urls = [" + strings.Join(urls, ", ") + "] }\n}\n"
 	return c
 }
 
