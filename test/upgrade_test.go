@@ -307,3 +307,28 @@ func TestAnUpgradeWhileTheAgentStartsAnew(t *testing.T) {
 	}
 	load.stop(t)
 }
+
+// While Consul is away, and with nothing on disk, the next process serves what the
+// one before was told last; and what Consul says once it is back.
+func TestAnUpgradeWithoutConsul(t *testing.T) {
+	consul := testkit.StartConsul(t, testkit.KeepData())
+	startRegistered(t, consul, 2)
+	rota := startReadyRota(t, web, watching(consul))
+	load := startLoad(t, rota.url, 200, nil)
+	consul.Stop()
+	for range 2 {
+		rota.upgrade()
+		if d := rota.health().Discovery[0]; d.Fresh || !d.Snapshot || d.AgeMS == nil || *d.AgeMS > patience.Milliseconds() {
+			t.Errorf("/health says %+v", d)
+		}
+		rota.counts(2, 2, 0)
+		load.pass(50)
+	}
+	consul.Start()
+	b := startBackend(t, "new")
+	register(consul, b.name, b.port)
+	<-b.first
+	rota.awaitFresh()
+	rota.counts(3, 3, 0)
+	load.stop(t)
+}

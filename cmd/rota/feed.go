@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/rota-lb/rota/config"
 	"github.com/rota-lb/rota/discovery"
@@ -33,12 +34,13 @@ type memory struct{ told atomic.Pointer[told] }
 type told struct {
 	Instances []discovery.Instance `json:"instances"`
 	Elsewhere []string             `json:"elsewhere"` // of the feed
+	Age       time.Duration        `json:"age"`       // only of another process, as it left
 }
 
 // take takes in what a feed tells.
 func (m *memory) take(u discovery.Update, elsewhere []string) {
 	if u.Kind == discovery.Set || u.Kind == discovery.Kept && m.told.Load() == nil {
-		m.told.Store(&told{u.Instances, elsewhere})
+		m.told.Store(&told{Instances: u.Instances, Elsewhere: elsewhere})
 	}
 }
 
@@ -136,19 +138,29 @@ func (s *stage) consulSources() (n int) {
 }
 
 // follow has a service listen to its source, and no longer to that of its
-// former self, which may be nil.
+// former self, which may be nil. While the source knows nothing, what another process
+// was told last stands in.
 func (p *program) follow(s, old *service) {
 	ctx, stop := context.WithCancel(p.work)
 	s.feed.stop = stop
 	if old != nil {
 		old.feed.stop()
 	}
+	var before *told
+	if old == nil {
+		before = s.feed.memory.told.Load()
+	}
+	began := time.Now()
 	p.background.Go(func() {
 		defer close(s.feed.ended)
 		if old != nil {
 			<-old.feed.ended // what it says last must not come after what is true now
 		}
 		s.feed.source.Run(ctx, func(u discovery.Update) {
+			if before != nil && (u.Kind == discovery.Failed || u.Kind == discovery.Kept) {
+				s.pool.Apply(discovery.Update{Kind: discovery.Kept, Instances: before.Instances, Age: before.Age + time.Since(began)})
+			}
+			before = nil
 			s.feed.memory.take(u, s.feed.elsewhere)
 			s.pool.Apply(u)
 		})

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -43,8 +44,13 @@ type legacy struct {
 	Endpoints map[string]pool.Learned `json:"endpoints"` // by ID
 }
 
-func newLegacy(d config.Discover, m *memory, endpoints map[string]pool.Learned) legacy {
-	return legacy{fmt.Sprintf("%+q", d), m.told.Load(), endpoints}
+func newLegacy(d config.Discover, m *memory, p *pool.Service) legacy {
+	l := legacy{Discover: fmt.Sprintf("%+q", d), Endpoints: p.Learned()}
+	if t := m.told.Load(); t != nil {
+		age, _ := p.View().Age(time.Now())
+		l.Told = &told{t.Instances, t.Elsewhere, age}
+	}
+	return l
 }
 
 // memory returns what discovery has told, if it looks for the same.
