@@ -19,12 +19,14 @@ type query struct {
 	eager      bool          // the service changes these days, so it should not rest
 	again      bool          // it has just changed
 	filter     string        // which instances are asked for, as Consul's filters have it; "": all
+	node       string        // ask only whether this node has any of them; "": what they are
 }
 
 // answer is what Consul says.
 type answer struct {
 	asked query   // what it answers
 	items []*item // nil only with an error
+	has   bool    // the node has some of those asked for
 	meta  *api.QueryMeta
 }
 
@@ -73,15 +75,25 @@ func (a *asker) ask(ctx context.Context, q query) (answer, error) {
 			options.WaitTime = min(c.blockFor, q.wait)
 		}
 	}
-	var items []*item
-	meta, err := c.get(ctx, "/v1/health/service/"+a.reader.watch.Service, options, func(body io.Reader) (err error) {
-		items, err = a.reader.read(body, q.filter != "")
+	answer := answer{asked: q}
+	path := "/v1/health/service/" + a.reader.watch.Service
+	read := func(body io.Reader) (err error) {
+		answer.items, err = a.reader.read(body, q.filter != "")
 		return err
-	})
-	if err == nil && len(items) == 0 {
-		err = c.mayBelieveEmpty(ctx, a.reader.watch.Service, meta)
 	}
-	return answer{q, items, meta}, err
+	if q.node != "" {
+		path = "/v1/catalog/node-services/" + q.node
+		read = func(body io.Reader) (err error) {
+			answer.has, err = readNode(body)
+			return err
+		}
+	}
+	var err error
+	answer.meta, err = c.get(ctx, path, options, read)
+	if err == nil && len(answer.items) == 0 {
+		err = c.mayBelieveEmpty(ctx, a.reader.watch.Service, answer.meta)
+	}
+	return answer, err
 }
 
 // get makes one request, in bounded time, of which read reads the body.

@@ -21,6 +21,18 @@ var (
 	errMalformed = errors.New("an instance without node or service in it")
 )
 
+// readNode reports whether a node has services, by Consul's answer.
+func readNode(body io.Reader) (has bool, err error) {
+	var answer struct{ Services []jsontext.Value }
+	if err := json.UnmarshalRead(body, &answer, lenient); err != nil {
+		return false, err
+	}
+	if answer.Services == nil {
+		return false, errNoList
+	}
+	return len(answer.Services) > 0, nil
+}
+
 // entry is an element of an answer, in Consul's words, with those fields alone
 // that are judged here.
 type entry struct {

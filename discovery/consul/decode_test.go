@@ -54,6 +54,30 @@ func TestReadSaysWhatIsNoList(t *testing.T) {
 	}
 }
 
+func TestReadNode(t *testing.T) {
+	for _, tt := range []struct {
+		body string
+		has  bool
+		ok   bool
+	}{
+		{`{"Node":null,"Services":[]}`, false, true},
+		{`{"Node":{"Node":"a"},"Services":[{"ID":"web-1"}]}`, true, true},
+		{`{"Services":[null]}`, true, true},
+		{"", false, false},
+		{"[]", false, false},
+		{"null", false, false},
+		{"{}", false, false},
+		{`{"Services":null}`, false, false},
+		{`{"Services":{}}`, false, false},
+		{`{"Services":[{"ID"`, false, false},
+		{`{"Services":[]} x`, false, false},
+	} {
+		if has, err := readNode(strings.NewReader(tt.body)); has != tt.has || (err == nil) != tt.ok {
+			t.Errorf("%s: %v, %v", tt.body, has, err)
+		}
+	}
+}
+
 func TestReadTakesWhatConsulTakes(t *testing.T) {
 	for _, body := range []string{
 		"[]", " [ ] \n",

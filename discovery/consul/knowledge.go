@@ -35,11 +35,15 @@ type knowledge struct {
 
 // doubt is what the agent's event stream has said, without some few of very many
 // instances. It is believed once these alone were asked for directly: to have
-// Consul list all of them again takes it, and us, far longer.
+// Consul list all of them again takes it, and us, far longer. Where they were on one
+// node, that is asked before: Consul looks through what a node has several times
+// faster than through a service and its checks. It has what may have become of them
+// looked up only where there are any.
 type doubt struct {
 	said   listing
 	index  uint64
-	absent string // a filter for them
+	absent listing
+	node   string // to be asked first; "" for none
 }
 
 // Below many instances an answer takes no longer than a question; and a question
@@ -51,8 +55,11 @@ const (
 
 // next returns what to ask.
 func (k *knowledge) next(now time.Time) query {
-	if k.doubt != nil {
-		return query{filter: k.doubt.absent}
+	if d := k.doubt; d != nil {
+		if d.node != "" {
+			return query{filter: d.absent.filter("ID"), node: d.node}
+		}
+		return query{filter: d.absent.filter("Service.ID")}
 	}
 	if !k.holds() {
 		return query{index: k.index}
@@ -90,6 +97,11 @@ func (k *knowledge) learn(a answer, err error, now time.Time) (update discovery.
 	if err == nil {
 		err = k.distrust(a)
 	}
+	if a.asked.node != "" && (err != nil || a.has) {
+		// What is kept back may be other services of the node.
+		doubted.node, k.doubt = "", doubted
+		return discovery.Update{Kind: discovery.Unchanged}, false
+	}
 	if err != nil {
 		return k.failed(err), true
 	}
@@ -107,8 +119,8 @@ func (k *knowledge) learn(a answer, err error, now time.Time) (update discovery.
 	if streamed(a.meta) {
 		if lost := k.last.lost(list); reading == same || len(lost) > 0 {
 			k.index = 0
-			if absent := lost.filter(); absent != "" && len(list) >= many && !k.holds() {
-				k.doubt = &doubt{said: list, index: next, absent: absent}
+			if lost.filter("ID") != "" && len(list) >= many && !k.holds() {
+				k.doubt = &doubt{said: list, index: next, absent: lost, node: lost.node()}
 			}
 			return discovery.Update{Kind: discovery.Unchanged}, false
 		}

@@ -46,7 +46,8 @@ func TestNextIndex(t *testing.T) {
 type event struct {
 	after    time.Duration // since the one before
 	index    uint64
-	names    string // of the instances: a letter each; "?" for null
+	names    string // of the instances: a letter each; "?" for null; "z" is on another node
+	has      bool   // the node that was asked has some
 	noLeader bool
 	streamed bool // answered from the agent's event stream
 	filtered bool
@@ -67,14 +68,18 @@ func (e event) answer() (answer, error) {
 			entries = append(entries, nil)
 			continue
 		}
-		entries = append(entries, testkit.Entry("web", string(name), "10.0.0.1", 80))
+		entry := testkit.Entry("web", string(name), "10.0.0.1", 80)
+		if name == 'z' {
+			entry.Node.Node = "z"
+		}
+		entries = append(entries, entry)
 	}
 	body, err := json.Marshal(entries)
 	if err != nil {
 		return answer{}, err
 	}
 	items, err := newReader(Watch{}).read(bytes.NewReader(body), false)
-	return answer{items: items, meta: meta}, err
+	return answer{items: items, has: e.has, meta: meta}, err
 }
 
 // epoch is when the clocks of tests start.
@@ -293,92 +298,6 @@ func TestHoldIsWatched(t *testing.T) {
 	} {
 		if got := k.next(epoch.Add(tt.after)); got != tt.want {
 			t.Errorf("after %v it asks %+v, want %+v", tt.after, got, tt.want)
-		}
-	}
-}
-
-// TestLearnFromMany is as TestLearn, for a service of so many instances that those
-// few are asked for alone which a stream leaves out.
-func TestLearnFromMany(t *testing.T) {
-	crowd := ""
-	for n := range 2 * many {
-		crowd += string(rune('Ā' + n))
-	}
-	refused := errors.New("connection refused")
-	all := crowd + "abcdefghij"
-	without := func(but string) string {
-		return strings.Map(func(r rune) rune {
-			if strings.ContainsRune(but, r) {
-				return -1
-			}
-			return r
-		}, all)
-	}
-	stream := func(index uint64, but string) event {
-		return event{index: index, names: without(but), streamed: true}
-	}
-	for _, tt := range []struct {
-		name   string
-		events []event
-		want   []string // index and filter to ask with next, and how many are missing
-	}{
-		{"gone", []event{{index: 5, names: all}, stream(7, "j"), {index: 7}}, []string{"5-0", "0j", "7-1"}},
-		{"some gone, some not", []event{{index: 5, names: all}, stream(7, "hij"), {index: 9, names: "i"}}, []string{"5-0", "0hij", "7-2"}},
-		{"not gone", []event{{index: 5, names: all}, stream(7, "j"), {index: 8, names: "j"}}, []string{"5-0", "0j", "7-0"}},
-		{"one comes at the same time", []event{{index: 5, names: without("j")}, stream(7, "i"), {index: 7}}, []string{"5-1", "0i", "7-1"}},
-		{"from a server that lags behind", []event{{index: 5, names: all}, stream(7, "j"), {index: 6, names: "j"}}, []string{"5-0", "0j", "0"}},
-		{"kept back", []event{{index: 5, names: all}, stream(7, "j"), {index: 7, filtered: true}}, []string{"5-0", "0j", "0"}},
-		{"no leader", []event{{index: 5, names: all}, stream(7, "j"), {index: 7, noLeader: true}}, []string{"5-0", "0j", "0"}},
-		{"a failure", []event{{index: 5, names: all}, stream(7, "j"), {err: refused}}, []string{"5-0", "0j", "0"}},
-		{"too many", []event{{index: 5, names: all}, stream(7, "abcdefghij"), {index: 7, names: crowd}}, []string{"5-0", "0", "7-10"}},
-		{"nothing new", []event{{index: 5, names: all}, stream(5, ""), {index: 5, names: all}}, []string{"5-0", "0", "5-0"}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			k := knowledge{watch: Watch{Service: "web"}, hold: holdFor}
-			var got []string
-			for _, e := range tt.events {
-				q := k.next(epoch)
-				a, err := e.answer()
-				a.asked = q
-				update, isNews := k.learn(a, err, epoch)
-				next := k.next(epoch)
-				brief := fmt.Sprint(next.index)
-				for part := range strings.SplitSeq(next.filter, " or ") {
-					brief += strings.TrimSuffix(strings.TrimPrefix(part, `Service.ID == "`), `"`)
-				}
-				if isNews && update.Kind != discovery.Failed {
-					brief += fmt.Sprint("-", 2*many+10-len(k.last))
-				}
-				got = append(got, brief)
-			}
-			if !slices.Equal(got, tt.want) {
-				t.Errorf("learned %q, want %q", got, tt.want)
-			}
-		})
-	}
-}
-
-func TestFilter(t *testing.T) {
-	list := func(ids ...string) (l listing) {
-		for _, id := range ids {
-			l = append(l, &item{instance: discovery.Instance{Name: id}})
-		}
-		return l
-	}
-	for _, tt := range []struct {
-		of   listing
-		want string
-	}{
-		{list(), ""},
-		{list("a"), `Service.ID == "a"`},
-		{list("web 1/x", "b'"), `Service.ID == "web 1/x" or Service.ID == "b'"`},
-		{list("a", `b"`), ""},
-		{list(`a\`), ""},
-		{list("ä"), ""},
-		{list("1", "2", "3", "4", "5", "6", "7", "8", "9"), ""},
-	} {
-		if got := tt.of.filter(); got != tt.want {
-			t.Errorf("filter %q, want %q", got, tt.want)
 		}
 	}
 }

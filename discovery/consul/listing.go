@@ -2,6 +2,7 @@ package consul
 
 import (
 	"errors"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -89,10 +90,10 @@ func (l listing) lost(o listing) (lost listing) {
 	return lost
 }
 
-// filter returns what selects the items, and hardly any others, of all that Consul
-// has (https://developer.hashicorp.com/consul/api-docs/features/filtering); "" where
+// filter returns what selects the items, and hardly any others, by the field of that
+// name with their service ID (https://developer.hashicorp.com/consul/api-docs/features/filtering); "" where
 // they are too many for that, or none, or their IDs would have to be escaped.
-func (l listing) filter() string {
+func (l listing) filter(field string) string {
 	if len(l) > few {
 		return ""
 	}
@@ -102,7 +103,22 @@ func (l listing) filter() string {
 		if strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
 			return ""
 		}
-		selects = append(selects, `Service.ID == "`+id+`"`)
+		selects = append(selects, field+` == "`+id+`"`)
 	}
 	return strings.Join(selects, " or ")
+}
+
+// node returns the node that all of them are on, "" where there is none or its name
+// would have to be escaped in a path.
+func (l listing) node() (name string) {
+	for n, i := range l {
+		if n > 0 && i.instance.Node != name {
+			return ""
+		}
+		name = i.instance.Node
+	}
+	if url.PathEscape(name) != name {
+		return ""
+	}
+	return name
 }
