@@ -42,7 +42,7 @@ func TestASnapshotIsProbedFirst(t *testing.T) {
 	if age, known := v.Age(began); v.Fresh() || !v.News.Kept || !known || age != time.Hour || v.News.Updates != 0 {
 		t.Errorf("the view says %+v", v.News)
 	}
-	if !strings.Contains(b.logs.String(), "serving from the snapshot: service=web age=1h0m0s instances=2") {
+	if !strings.Contains(b.logs.String(), "serving the list that was known before: service=web age=1h0m0s instances=2") {
 		t.Errorf("told as\n%s", b.logs.String())
 	}
 	b.check("a", "127.0.0.1:1", errors.New("refused"))

@@ -127,7 +127,7 @@ func (w *writer) update(u discovery.Update, now time.Time) {
 		w.apply(u.Instances, now)
 		w.proven = now.Add(proof)
 		news.Heard, news.Kept = now.Add(-u.Age), true
-		w.options.Logger.Warn("discovery has not answered: serving from the snapshot", "service", w.options.Name,
+		w.options.Logger.Warn("discovery has not answered: serving the list that was known before", "service", w.options.Name,
 			"age", u.Age, "instances", len(u.Instances))
 	}
 	w.service.news.Store(&news)

@@ -90,7 +90,7 @@ func TestNoAllocationsForRequests(t *testing.T) {
 			if n := testing.AllocsPerRun(measured, exchange); n > 0 {
 				t.Errorf("%v allocations for a request", n)
 			}
-			r.Shutdown(t.Context())
+			r.Shutdown(t.Context(), atOnce)
 			for m := range r.service.Duty.Pool().Members() {
 				if requests, failures := m.Endpoint.Totals(); requests < (warm+measured)/2 || failures > 0 {
 					t.Errorf("%d requests and %d failures", requests, failures)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/rota-lb/rota/balancer"
-	"github.com/rota-lb/rota/socket"
 	"github.com/rota-lb/rota/upstream"
 )
 
@@ -26,7 +25,6 @@ func onDuty(addresses ...string) *Service {
 		members = append(members, balancer.Member{Endpoint: balancer.NewEndpoint(id, a, nil), Weight: 1})
 	}
 	s := &Service{Name: "web", stats: new(serviceStats), Duty: duty{balancer.NewPool(balancer.RoundRobin, balancer.NewMembers(members...), new(balancer.Turn))}, Retry: usual}
-	s.Upstream = &upstream.Client{Options: upstream.Options{Clock: socket.NewClock()}}
 	s.tick(0)
 	return s
 }

@@ -116,7 +116,7 @@ func (c *conn) waitOn() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	limit := time.Duration(0)
-	if c.server.closing.Load() {
+	if c.server.calling.Load() {
 		limit = c.lastCall()
 	}
 	if c.Peek() == socket.Readable {
@@ -190,7 +190,7 @@ func (c *conn) idle() {
 	c.mu.Lock()
 	c.busy = false
 	c.mu.Unlock()
-	if c.server.closing.Load() {
+	if c.server.calling.Load() {
 		c.shut()
 	}
 }

@@ -324,7 +324,7 @@ func TestAllOfABacklogIsAccepted(t *testing.T) {
 	for _, c := range clients {
 		c.Close()
 	}
-	if err := server.Shutdown(t.Context()); err != nil {
+	if err := server.Shutdown(t.Context(), atOnce); err != nil {
 		t.Error(err)
 	}
 	if err := <-served; err != nil {

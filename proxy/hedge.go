@@ -111,8 +111,8 @@ func (j *journey) watched(a *attempt) bool {
 func (j *journey) hedge() (again time.Duration) {
 	s, c := j.service, j.contest
 	tried := slices.Concat(j.tried, []*balancer.Endpoint{j.endpoint})
-	if s.Upstream.Clock.IsShort() || !s.Duty.Pool().Other(tried) {
-		return c.later() // what is short is for requests that have no connection yet
+	if !s.Duty.Pool().Other(tried) {
+		return c.later()
 	}
 	if !s.stats.budget.take() {
 		if c.again == 0 {

@@ -45,21 +45,6 @@ func TestALateHedge(t *testing.T) {
 	}
 }
 
-// While descriptors are short, nobody is asked for somebody's second.
-func TestNoHedgeWhileDescriptorsAreShort(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := onDuty("a", "b")
-		s.Hedge = Hedge{Attempts: 1, UnknownDelay: 500 * time.Millisecond}
-		s.Upstream.Clock.Short() // for good: it stands still
-		c := newStaged(map[string]scene{"a": {1200 * ms, well}, "b": {result: well}})
-		j := &journey{service: s, carrier: c, idempotent: true, hedgeable: true}
-		j.attempt(time.Now())
-		if got := strings.Join(c.events, ", "); got != "0 a asked, 1200 relayed 0" {
-			t.Error(got)
-		}
-	})
-}
-
 // Who is silent in the second lane is given up only where another one can be paid for,
 // and what was not needed for that is given back.
 func TestWhatAHopCosts(t *testing.T) {

@@ -26,6 +26,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // limits are short enough to wait for; only the tests of a limit come near it.
 var limits = upstream.Options{Connect: 5 * time.Second, Response: 5 * time.Second, Stall: 5 * time.Second}
 
+// atOnce is done, for a stop that nobody has time for.
+var atOnce = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
+
 // rig is a server in front of backends, with a client.
 type rig struct {
 	*Server
@@ -66,7 +73,7 @@ func newRigOf(t *testing.T, o Options, u upstream.Options, s *Service) *rig {
 		transport.CloseIdleConnections()
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		if err := server.Shutdown(ctx); err != nil {
+		if err := server.Shutdown(ctx, atOnce); err != nil {
 			t.Errorf("shutdown: %v", err)
 		}
 		if err := <-served; err != nil {
@@ -210,7 +217,7 @@ func (w *wire) ended(t *testing.T) {
 // finish lets what is under way end, so that it has been counted and logged.
 func (r *rig) finish(t *testing.T) {
 	t.Helper()
-	if err := r.Shutdown(t.Context()); err != nil {
+	if err := r.Shutdown(t.Context(), atOnce); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -58,8 +58,9 @@ type Server struct {
 	date     date
 	listener *socket.Listener
 
-	silent  time.Duration // until then, as the clock counts; see acceptFailed
-	closing atomic.Bool
+	silent  time.Duration   // until then, as the clock counts; see acceptFailed
+	closing atomic.Bool     // connections end with the request that is under way
+	calling atomic.Bool     // and where there is none, soon
 	ctx     context.Context // done when nothing is to be tried any more
 	cancel  context.CancelFunc
 
@@ -126,7 +127,7 @@ func (s *Server) open(c *socket.Conn) socket.Owner {
 	s.mu.Lock()
 	s.conns[conn] = struct{}{}
 	s.mu.Unlock()
-	if s.closing.Load() {
+	if s.calling.Load() {
 		conn.shut() // it came between the list and the order
 	}
 	return conn
@@ -152,12 +153,19 @@ func (s *Server) Discard() error {
 
 // Shutdown stops accepting, lets the requests under way finish until ctx is
 // done, then closes whatever is left. It returns ctx's error where something
-// was.
-func (s *Server) Shutdown(ctx context.Context) error {
+// was. A connection on which nothing is under way stays for one more request until
+// calm is done, and then for a second.
+func (s *Server) Shutdown(ctx, calm context.Context) error {
 	s.closing.Store(true)
 	err := s.listener.Close()
-	s.each((*conn).shut)
 	s.forget(nil)
+	select {
+	case <-calm.Done():
+	case <-s.empty:
+	case <-ctx.Done():
+	}
+	s.calling.Store(true)
+	s.each((*conn).shut)
 	select {
 	case <-s.empty:
 	case <-ctx.Done():

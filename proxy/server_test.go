@@ -125,7 +125,7 @@ func TestWebSocketsAreTunnelled(t *testing.T) {
 	// A shutdown waits for it as for any request, and then ends it.
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := r.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+	if err := r.Shutdown(ctx, atOnce); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a shutdown with a tunnel open ended with %v", err)
 	}
 	if _, err := reader.ReadByte(); err == nil {
@@ -154,7 +154,7 @@ func TestShutdownFinishesWhatIsUnderWay(t *testing.T) {
 	}()
 	<-arrived
 	down := make(chan error, 1)
-	go func() { down <- r.Shutdown(t.Context()) }()
+	go func() { down <- r.Shutdown(t.Context(), atOnce) }()
 	for { // the listener closes first
 		conn, err := net.Dial("tcp", r.Addr().String())
 		if err != nil {

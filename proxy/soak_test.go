@@ -211,7 +211,7 @@ func (s *soak) changer(name string, r *roster, actors []*actor) func() {
 func (s *soak) finish(t *testing.T, served chan error, stopLog func() error) {
 	ctx, cancel := context.WithTimeout(context.Background(), soakPatience)
 	defer cancel()
-	if err := s.server.Shutdown(ctx); err != nil {
+	if err := s.server.Shutdown(ctx, atOnce); err != nil {
 		t.Errorf("shutdown: %v", err)
 	}
 	if err := <-served; err != nil {

@@ -55,6 +55,15 @@ func (s *serviceStats) begin(home int) *shard {
 	return sh
 }
 
+// InFlight returns how many requests to the service are under way, upgraded ones
+// included. It may be called at any time.
+func (s *Service) InFlight() (n int64) {
+	for i := range s.stats.shards {
+		n += s.stats.shards[i].inFlight.Load()
+	}
+	return n
+}
+
 // answered returns how many requests have been answered, or given up.
 func (s *serviceStats) answered() (n uint64) {
 	for i := range s.shards {

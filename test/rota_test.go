@@ -258,13 +258,16 @@ func (r *rota) health() healthReport {
 // fresh: the log of a source may be a moment ahead of the pool.
 func (r *rota) awaitFresh() {
 	r.t.Helper()
-	for began := time.Now(); ; {
-		d := r.health().Discovery[0]
-		if d.Fresh && d.Error == "" {
-			return
-		}
+	r.awaitHealth("fresh", func(h healthReport) bool { return h.Discovery[0].Fresh && h.Discovery[0].Error == "" })
+}
+
+// awaitHealth waits until /health is so: right after an upgrade the process before may
+// still answer.
+func (r *rota) awaitHealth(what string, is func(healthReport) bool) {
+	r.t.Helper()
+	for began := time.Now(); !is(r.health()); {
 		if time.Since(began) > patience {
-			r.t.Fatalf("/health still says %+v", d)
+			r.t.Fatalf("/health still says %+v, want %s", r.health(), what)
 		}
 	}
 }

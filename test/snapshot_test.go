@@ -36,7 +36,7 @@ func TestStartFromASnapshot(t *testing.T) {
 		t.Errorf("the first answer is %d", status)
 	}
 	t.Logf("served %v after the start, without Consul (under the race detector)", time.Since(began).Round(time.Millisecond))
-	rota.await("discovery has not answered: serving from the snapshot", "service", "web", "instances", "3")
+	rota.await("discovery has not answered: serving the list that was known before", "service", "web", "instances", "3")
 	rota.await("endpoint ejected", "id", "mortal")
 	load := startLoad(t, rota.url, 200, nil)
 	load.pass(100)

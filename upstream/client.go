@@ -149,13 +149,13 @@ func (all *store) Leave(address string) {
 	}
 }
 
-// Close closes all unused connections. Those of requests that are still under
-// way are closed when they are given back.
+// Close closes all unused connections. Requests that are still under way get
+// connections as before, which are closed when they are given back.
 func (all *store) Close() {
 	all.closed.Store(true)
 	all.stop()
-	all.shelfs.Range(func(address, _ any) bool {
-		all.Leave(address.(string))
+	all.shelfs.Range(func(_, s any) bool {
+		s.(*shelf).close() // it goes on counting
 		return true
 	})
 }

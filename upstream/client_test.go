@@ -85,6 +85,29 @@ func TestAClosedClientKeepsNothing(t *testing.T) {
 	}
 }
 
+// Those in use count while a client closes.
+func TestAClosedClientKeepsItsLimit(t *testing.T) {
+	c, address, peer := shelfRig(t)
+	o := c.Options
+	o.MaxConns = 1
+	c = c.With(o)
+	conn, err := c.Dial(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer()
+	c.Close()
+	if _, err := c.Dial(t.Context(), address); !errors.Is(err, ErrMaxConnections) {
+		t.Errorf("beyond the limit: %v", err)
+	}
+	conn.Keep(0)
+	if conn, err = c.Dial(t.Context(), address); err != nil {
+		t.Fatal(err)
+	}
+	peer()
+	conn.Close()
+}
+
 // An attempt may come just after its address was left. What is kept for that goes
 // when it has not been used for long, and nothing that is in use goes with it.
 func TestWhatIsNotUsedIsForgotten(t *testing.T) {

@@ -278,9 +278,9 @@ func TestMemory(t *testing.T) {
 	}
 	for _, tt := range tests {
 		var m memory
-		recall := m.of(tt.datacenter, tt.elsewhere)
+		recall := m.of(tt.datacenter, tt.elsewhere, nil)
 		for _, told := range tt.told {
-			m.take(told.update, told.elsewhere)
+			m.take(told.update, &feed{elsewhere: told.elsewhere})
 		}
 		var got []string
 		for _, i := range recall() {
@@ -288,6 +288,19 @@ func TestMemory(t *testing.T) {
 		}
 		if !slices.Equal(got, strings.Fields(tt.want)) {
 			t.Errorf("%s: recalls %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestTagged(t *testing.T) {
+	told := told{Instances: []discovery.Instance{{ID: "a", Tags: []string{"v1", "x"}}, {ID: "b", Tags: []string{"v1"}}, {ID: "c"}}}
+	for want, tags := range map[string][]string{"a b c": nil, "a b": {"v1"}, "a": {"x", "v1"}, "": {"v1", "y"}} {
+		var got []string
+		for _, i := range told.tagged(tags) {
+			got = append(got, i.ID)
+		}
+		if !slices.Equal(got, strings.Fields(want)) {
+			t.Errorf("with %q: %q, want %q", tags, got, want)
 		}
 	}
 }

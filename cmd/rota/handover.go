@@ -39,26 +39,41 @@ type will struct {
 // legacy is what is known of a service. A field that gets another meaning must get
 // another name.
 type legacy struct {
-	Discover  string                  `json:"discover"` // what instances are looked for
+	LooksFor  string                  `json:"looks_for"`
 	Told      *told                   `json:"told"`
 	Endpoints map[string]pool.Learned `json:"endpoints"` // by ID
 }
 
-func newLegacy(d config.Discover, m *memory, p *pool.Service) legacy {
-	l := legacy{Discover: fmt.Sprintf("%+q", d), Endpoints: p.Learned()}
-	if t := m.told.Load(); t != nil {
-		age, _ := p.View().Age(time.Now())
-		l.Told = &told{t.Instances, t.Elsewhere, age}
+func newLegacy(d config.Discover, v *service) legacy {
+	l := legacy{LooksFor: looksFor(d), Endpoints: v.pool.Learned()}
+	if t := v.feed.memory.told.Load(); t != nil {
+		age, known := v.pool.View().Age(time.Now())
+		if !known {
+			age = t.Age
+		}
+		l.Told = &told{t.Instances, t.Elsewhere, t.Origin, age}
 	}
 	return l
 }
 
-// memory returns what discovery has told, if it looks for the same.
-func (l *legacy) memory(d config.Discover) *memory {
-	m := new(memory)
-	if l.Discover == fmt.Sprintf("%+q", d) {
-		m.told.Store(l.Told)
+// legacy returns what is known of the instances that a service looks for which this
+// process has not had yet: by the process before, or else by another service.
+func (p *program) legacy(s *config.Service, now *stage) legacy {
+	if l := p.heritage.legacy(s); l.LooksFor == looksFor(s.Discover) {
+		return l
 	}
+	for i, v := range now.services {
+		if d := now.config.Services[i].Discover; looksFor(d) == looksFor(s.Discover) {
+			return newLegacy(d, v)
+		}
+	}
+	return legacy{}
+}
+
+// memory returns what discovery has told.
+func (l *legacy) memory() *memory {
+	m := new(memory)
+	m.told.Store(l.Told)
 	return m
 }
 
@@ -82,8 +97,9 @@ func (w will) send(to io.Writer) error { return json.NewEncoder(to).Encode(w) }
 // process that was just started.
 type heritage struct {
 	will
-	conn      net.Conn       // to the other
-	listeners []net.Listener // as in the will; nil once they are taken
+	conn      net.Conn          // to the other
+	listeners []net.Listener    // as in the will; nil once they are taken
+	known     map[string]legacy // of services, by name; until release
 }
 
 // inherit returns what there is from another process, nil if there was none.
@@ -133,16 +149,38 @@ func (h *heritage) take(a listenAddress) net.Listener {
 	return nil
 }
 
-// legacy returns what is known of a service.
-func (h *heritage) legacy(service string, logger hclog.Logger) (l legacy) {
-	if h == nil || h.Services[service] == nil {
-		return l
-	}
-	if err := json.Unmarshal(h.Services[service], &l); err != nil {
-		logger.Warn("what the process before knew of a service can't be read: it begins anew", "service", service, "error", err)
+// legacy returns what is known of the instances of a service: under its name, or else
+// under any.
+func (h *heritage) legacy(s *config.Service) legacy {
+	if h == nil {
 		return legacy{}
 	}
-	return l
+	if l := h.known[s.Name]; l.LooksFor == looksFor(s.Discover) {
+		return l
+	}
+	for _, l := range h.known {
+		if l.LooksFor == looksFor(s.Discover) {
+			return l
+		}
+	}
+	return legacy{}
+}
+
+// read reads what there is of each service.
+func (h *heritage) read(logger hclog.Logger) {
+	if h == nil {
+		return
+	}
+	h.known = make(map[string]legacy, len(h.Services))
+	for name, text := range h.Services {
+		var l legacy
+		if err := json.Unmarshal(text, &l); err != nil {
+			logger.Warn("what the process before knew of a service can't be read: it begins anew", "service", name, "error", err)
+			continue
+		}
+		h.known[name] = l
+	}
+	h.Services = nil
 }
 
 // release gives up what nobody has taken.
@@ -153,7 +191,7 @@ func (h *heritage) release() {
 	for _, l := range slices.DeleteFunc(h.listeners, func(l net.Listener) bool { return l == nil }) {
 		l.Close()
 	}
-	h.listeners, h.Services = nil, nil
+	h.listeners, h.known = nil, nil
 }
 
 // patience returns a context for as long as a start may wait for the instances of

@@ -61,6 +61,7 @@ func wire(ctx context.Context, file string, c *config.Config, l *logs, h *herita
 		reloads:  make(chan chan<- reloaded), deaf: make(chan struct{}),
 	}
 	p.stage.Store(new(stage))
+	h.read(p.logger)
 	first, err := p.plan(c, p.stage.Load())
 	if err != nil {
 		return nil, err

@@ -38,6 +38,9 @@ func (p *program) run(ctx context.Context, orders <-chan os.Signal) error {
 	cancel()
 	if heir := p.obey(ctx, orders); heir != nil {
 		p.background.Go(func() { passOn(work, orders, heir) })
+		for _, s := range p.stage.Load().services {
+			s.feed.rest()
+		}
 		// From now on it is the other's to answer there.
 		if admin := p.stage.Load().admin; admin != nil {
 			shutAdmin(ctx, admin)
@@ -110,7 +113,8 @@ func (p *program) runAccessLog(ctx context.Context) {
 	}
 }
 
-// drain lets the requests under way finish.
+// drain lets the requests under way finish. A connection to a backend is not kept for
+// others: where a backend takes few, they are the next process's.
 func (p *program) drain(ctx context.Context) {
 	s := p.stage.Load()
 	limit := s.config.ShutdownTimeout
@@ -119,13 +123,13 @@ func (p *program) drain(ctx context.Context) {
 	for _, l := range s.listeners {
 		p.serving.Go(func() error { p.shut(ctx, l, limit); return nil })
 	}
+	for _, v := range s.services {
+		v.upstream.Close()
+	}
 }
 
 func (p *program) closeIdle() {
 	s := p.stage.Load()
-	for _, v := range s.services {
-		v.upstream.Close()
-	}
 	if s.consul != nil {
 		s.consul.Close()
 	}

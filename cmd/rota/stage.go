@@ -61,10 +61,7 @@ func (p *program) leave(ctx context.Context, now, next *stage) {
 	}
 	for _, s := range now.services {
 		if next.service(s.options.Name) == nil {
-			// Requests under way still have what they need.
-			s.feed.stop()
-			s.end()
-			s.upstream.Close()
+			p.retire(s, now.table)
 		}
 	}
 	if now.admin != nil && now.admin != next.admin {
@@ -81,6 +78,42 @@ func (p *program) leave(ctx context.Context, now, next *stage) {
 			now.consul.Close()
 		})
 	}
+}
+
+// retire ends a service that is in no stage any more, when nothing is under way to it:
+// until then its requests are tried again and drained as before.
+func (p *program) retire(s *service, table *proxy.Table) {
+	s.upstream.Close()
+	s.feed.rest()
+	p.background.Go(func() {
+		ticker := time.NewTicker(100 * time.Millisecond)
+		defer ticker.Stop()
+		// Who had found its way when the table went may not be counted yet.
+		for quiet := 0; quiet < 10; quiet++ {
+			if inFlight(table, s.options.Name) > 0 {
+				quiet = 0
+			}
+			select {
+			case <-ticker.C:
+			case <-p.work.Done():
+			}
+			if p.work.Err() != nil {
+				break
+			}
+		}
+		s.feed.stop()
+		s.end()
+	})
+}
+
+// inFlight returns how many requests are under way by a table to a service.
+func inFlight(t *proxy.Table, service string) int64 {
+	for _, s := range t.Services() {
+		if s.Name == service {
+			return s.InFlight()
+		}
+	}
+	return 0 // no route leads there
 }
 
 // turnAccessLog has the access log written where it is to go now, and waits until
@@ -128,11 +161,16 @@ func (p *program) serve(l *listener) {
 	p.logger.Info("listening", "listener", l.options.Name, "address", l.server.Addr().String())
 }
 
-// shut lets the requests of a listener finish.
+// shut lets the requests of a listener finish. Clients that have nothing under way get
+// half the time to ask for something, which is answered with the end of the connection:
+// where that just ended, a request that is on its way would be lost. When ctx is done
+// somebody waits for this process to end, and they have a second.
 func (p *program) shut(ctx context.Context, l *listener, limit time.Duration) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	calm, cancel := context.WithTimeout(ctx, limit/2)
 	defer cancel()
-	if err := l.server.Shutdown(ctx); err != nil {
+	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
+	if err := l.server.Shutdown(ctx, calm); err != nil {
 		p.logger.Warn("requests were cut off at shutdown_timeout", "listener", l.options.Name, "error", err)
 	}
 }

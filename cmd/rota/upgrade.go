@@ -104,7 +104,7 @@ func (p *program) will() will {
 	_, names := s.sockets()
 	w := will{Listeners: names, Services: map[string]json.RawMessage{}}
 	for i, v := range s.services {
-		text, err := json.Marshal(newLegacy(s.config.Services[i].Discover, v.feed.memory, v.pool))
+		text, err := json.Marshal(newLegacy(s.config.Services[i].Discover, v))
 		if err != nil { // strings and numbers always marshal
 			panic(err)
 		}

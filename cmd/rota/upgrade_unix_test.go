@@ -8,11 +8,14 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/rota-lb/rota/config"
 )
 
 // The socket that is handed over stays non-blocking for whoever still has it: an
@@ -66,8 +69,9 @@ func TestWhatIsHandedOverIsNotSpoiled(t *testing.T) {
 // the takeover.
 func TestAWillOfAnotherVersion(t *testing.T) {
 	h := new(heritage)
+	web := config.Service{Discover: config.Discover{Kind: config.DiscoverConsul, Name: "web", Tags: []string{"v1"}}}
 	text := `{"listeners": [], "of the future": 1, "services": {
-		"good":     {"discover": "web", "told": {"instances": [{"ID": "a"}]}, "endpoints": {"a": {"address": "h:1", "verdict": "healthy", "mood": 3}}},
+		"good":     {"looks_for": ` + strconv.Quote(looksFor(web.Discover)) + `, "told": {"instances": [{"ID": "a"}]}, "endpoints": {"a": {"address": "h:1", "verdict": "healthy", "mood": 3}}},
 		"verdict":  {"endpoints": {"a": {"address": "h:1", "verdict": 2}}},
 		"duration": {"endpoints": {"a": {"address": "h:1", "outlier": {"cause": "latency", "left": "5s"}}}},
 		"status":   {"told": {"instances": [{"Status": "passing"}]}},
@@ -77,19 +81,22 @@ func TestAWillOfAnotherVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	logger := hclog.New(&hclog.LoggerOptions{Output: &log})
-	if l := h.legacy("good", logger); len(l.Endpoints) != 1 || len(l.Told.Instances) != 1 || log.Len() > 0 {
-		t.Errorf("what is good becomes %+v: %s", l, &log)
-	}
-	for _, name := range []string{"verdict", "duration", "status"} {
-		log.Reset()
-		if l := h.legacy(name, logger); l.Endpoints != nil || l.Told != nil || !strings.Contains(log.String(), "begins anew: service="+name) {
-			t.Errorf("%s becomes %+v: %s", name, l, &log)
+	h.read(hclog.New(&hclog.LoggerOptions{Output: &log}))
+	for _, name := range []string{"good", "of another name"} {
+		web.Name = name
+		if l := h.legacy(&web); len(l.Endpoints) != 1 || len(l.Told.Instances) != 1 {
+			t.Errorf("what is good becomes %+v for %s", l, name)
 		}
 	}
-	for _, name := range []string{"null", "unknown"} {
-		if l := h.legacy(name, logger); l.Endpoints != nil {
+	web.Discover.Name = "other"
+	for _, name := range []string{"good", "verdict", "duration", "status", "null", "unknown"} {
+		web.Name = name
+		if l := h.legacy(&web); l.Endpoints != nil || l.Told != nil {
 			t.Errorf("%s becomes %+v", name, l)
+		}
+		bad := name == "verdict" || name == "duration" || name == "status"
+		if strings.Contains(log.String(), "begins anew: service="+name) != bad {
+			t.Errorf("of %s is told %s", name, &log)
 		}
 	}
 }

@@ -112,7 +112,6 @@ func (p *program) planService(s *config.Service, next, now *stage) error {
 		v.upstream = upstream.New(o)
 	}
 	next.services = append(next.services, v)
-	legacy := p.heritage.legacy(s.Name, p.logger)
 	if v.circuit != s.CircuitBreaker {
 		v.circuit, v.breaker = s.CircuitBreaker, breaker(s.Name, s.CircuitBreaker, p.logger)
 	}
@@ -120,14 +119,17 @@ func (p *program) planService(s *config.Service, next, now *stage) error {
 	v.options = pool.Options{
 		Name: s.Name, Source: s.Discover.Kind, Balance: balancer.Algorithm(s.Balance),
 		Check: checkSpec(s.HealthCheck), Outlier: outlierSpec(s.Outlier), SlowStart: pool.SlowStart(s.SlowStart), PanicBelow: s.PanicBelow,
-		Locality:  locality(s.Locality),
-		Inherited: legacy.Endpoints, Logger: p.logger,
+		Locality:     locality(s.Locality),
+		Logger:       p.logger,
 		DrainTimeout: s.DrainTimeout, Drain: v.upstream.Drain, Cut: v.upstream.Cut, Left: v.upstream.Leave,
 	}
+	var l legacy
 	if old == nil {
+		l = p.legacy(s, now)
+		v.options.Inherited = l.Endpoints
 		v.pool = pool.New(v.options)
 	}
-	return p.planFeed(s, v, legacy.memory(s.Discover), next, now)
+	return p.planFeed(s, v, l.memory(), next, now)
 }
 
 func checkSpec(c config.HealthCheck) health.Spec {

@@ -90,7 +90,7 @@ func (a *asker) ask(ctx context.Context, q query) (answer, error) {
 	}
 	var err error
 	answer.meta, err = c.get(ctx, path, options, read)
-	if err == nil && len(answer.items) == 0 {
+	if err == nil && len(answer.items) == 0 && !answer.has {
 		err = c.mayBelieveEmpty(ctx, a.reader.watch.Service, answer.meta)
 	}
 	return answer, err

@@ -3,6 +3,7 @@ package consul
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -41,7 +42,7 @@ type knowledge struct {
 // looked up only where there are any.
 type doubt struct {
 	said   listing
-	index  uint64
+	index  uint64 // of the service
 	absent listing
 	node   string // to be asked first; "" for none
 }
@@ -97,8 +98,7 @@ func (k *knowledge) learn(a answer, err error, now time.Time) (update discovery.
 	if err == nil {
 		err = k.distrust(a)
 	}
-	if a.asked.node != "" && (err != nil || a.has) {
-		// What is kept back may be other services of the node.
+	if a.asked.node != "" && doubted.isOpen(a, err) {
 		doubted.node, k.doubt = "", doubted
 		return discovery.Update{Kind: discovery.Unchanged}, false
 	}
@@ -135,6 +135,21 @@ func (k *knowledge) learn(a answer, err error, now time.Time) (update discovery.
 	}
 	k.told, k.known, k.last = true, true, list
 	return list.update(), true
+}
+
+// isOpen reports whether what a node has says nothing of those that were absent from
+// the service: they may be there, or be what is kept back, unless that is another
+// service. What was said may be of a later change elsewhere than the node's index.
+func (d *doubt) isOpen(a answer, err error) bool {
+	var status api.StatusError
+	switch {
+	case errors.As(err, &status):
+		return status.Code == http.StatusForbidden || status.Code == http.StatusNotFound // for what is between us and Consul
+	case a.meta == nil:
+		return false
+	default:
+		return a.has || a.meta.ResultsFilteredByACLs || err == nil && a.meta.LastIndex < d.index
+	}
 }
 
 // resolve returns the index to ask with next, and the list to believe, where the

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -41,26 +42,32 @@ type Options struct {
 // New returns a source that tells what inner tells, and keeps the last Set on
 // disk. Where inner has not told any soon after the start, it publishes the set
 // on disk, if there is one, as [discovery.Kept].
-func New(inner discovery.Source, o Options) discovery.Source {
+func New(inner discovery.Source, o Options) *Source {
 	d := disk{dir: o.Dir, name: fileName(o.Service)}
-	return &source{
+	return &Source{
 		inner: inner, disk: d, load: d.load, store: d.store, service: o.Service, query: o.Query,
 		log: o.Logger.With("service", o.Service),
 	}
 }
 
-type source struct {
+// Source is a source with a memory on disk.
+type Source struct {
 	inner          discovery.Source
 	disk           disk
 	load           func(service, query string) (record, error) // of disk, as is store
 	store          func(*record) error
 	service, query string
 	log            hclog.Logger
+	resting        atomic.Bool
 }
 
+// Rest has nothing written any more: from now on the file is another's. It may be
+// called at any time.
+func (s *Source) Rest() { s.resting.Store(true) }
+
 // Run implements [discovery.Source].
-func (s *source) Run(ctx context.Context, publish func(discovery.Update)) {
-	k := keeper{source: s, publish: publish, spoke: make(chan struct{}), changed: make(chan struct{}, 1)}
+func (s *Source) Run(ctx context.Context, publish func(discovery.Update)) {
+	k := keeper{Source: s, publish: publish, spoke: make(chan struct{}), changed: make(chan struct{}, 1)}
 	var disk sync.WaitGroup
 	disk.Go(func() { k.fallBack(ctx) })
 	disk.Go(func() { k.save(ctx) })
@@ -87,7 +94,7 @@ func waits(all *sync.WaitGroup, limit time.Duration) bool {
 
 // keeper is a source that runs.
 type keeper struct {
-	*source
+	*Source
 	spoke   chan struct{} // closed when inner has told anything
 	changed chan struct{} // holds one while there is something to write
 
@@ -205,10 +212,10 @@ func (k *keeper) save(ctx context.Context) {
 	}
 }
 
-// write reports whether the disk has what is known.
+// write reports whether the disk has what is known, or is not to have it.
 func (k *keeper) write() bool {
 	k.mu.Lock()
-	if !k.due {
+	if !k.due || k.resting.Load() {
 		k.mu.Unlock()
 		return true
 	}

@@ -42,11 +42,11 @@ func (r *runner) run(d time.Duration, inner script) []discovery.Update {
 	return r.play(d, r.source(inner))
 }
 
-func (r *runner) source(inner script) *source {
-	return New(inner, Options{Dir: r.dir, Service: "web", Query: "q", Logger: hclog.New(&hclog.LoggerOptions{Output: &r.logs, DisableTime: true})}).(*source)
+func (r *runner) source(inner script) *Source {
+	return New(inner, Options{Dir: r.dir, Service: "web", Query: "q", Logger: hclog.New(&hclog.LoggerOptions{Output: &r.logs, DisableTime: true})})
 }
 
-func (r *runner) play(d time.Duration, s *source) []discovery.Update {
+func (r *runner) play(d time.Duration, s *Source) []discovery.Update {
 	r.t.Helper()
 	r.got = nil
 	r.logs.Reset()
@@ -143,6 +143,27 @@ func TestAConfirmationMakesItYounger(t *testing.T) {
 			t.Fatalf("published %+v", got)
 		}
 		r.wantKept(got[1], time.Second, "a")
+	})
+}
+
+// From a rest on nothing is written, at the end neither.
+func TestARest(t *testing.T) {
+	bubble(t, func(t *testing.T, r *runner) {
+		var s *Source
+		s = r.source(func(ctx context.Context, publish func(discovery.Update)) {
+			publish(set("a"))
+			pause(ctx, time.Minute)
+			s.Rest()
+			publish(set("b"))
+			pause(ctx, time.Minute)
+			publish(set("c"))
+		})
+		r.play(time.Hour, s)
+		got := r.run(time.Second, tells(failed))
+		if len(got) != 2 {
+			t.Fatalf("published %+v", got)
+		}
+		r.wantKept(got[1], time.Hour, "a")
 	})
 }
 
