@@ -102,6 +102,7 @@ func (s *storm) playConsulKilled(rng *rand.Rand) {
 // playLeaderLost kills the leader of the cluster. The service changes as soon as
 // there is another, and again when it is back.
 func (s *storm) playLeaderLost(rng *rand.Rand) {
+	s.servers.AwaitVoters()
 	former := s.servers.Leader(nil)
 	former.Kill()
 	s.loseSight()

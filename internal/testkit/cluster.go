@@ -74,3 +74,28 @@ func (c *Cluster) Leader(former *Consul) *Consul {
 	c.t.Fatalf("the cluster has no leader after %s", startLimit)
 	return nil
 }
+
+// AwaitVoters waits until all servers have a vote. One that was away is given it some
+// ten seconds after it is back; if another goes before that, nobody can be elected.
+func (c *Cluster) AwaitVoters() {
+	c.t.Helper()
+	leader := c.Leader(nil).client.Operator()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for limit := time.Now().Add(startLimit); time.Now().Before(limit); <-tick.C {
+		raft, err := leader.RaftGetConfiguration(nil)
+		if err != nil {
+			continue
+		}
+		voters := 0
+		for _, s := range raft.Servers {
+			if s.Voter {
+				voters++
+			}
+		}
+		if voters == len(c.Servers) {
+			return
+		}
+	}
+	c.t.Fatalf("not all servers have a vote after %s", startLimit)
+}
