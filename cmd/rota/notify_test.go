@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// systemd is told when rota is ready, and when it stops.
+// systemd is told when rota serves, though there be no Consul, and when it stops.
 func TestSystemdIsTold(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify")
 	systemd, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
@@ -24,7 +24,7 @@ func TestSystemdIsTold(t *testing.T) {
 			t.Errorf("systemd was told %q, %v; want %q", text[:n], err, want)
 		}
 	}
-	r := start(t, addresses+fixed(t, "web", says("web")))
+	r := start(t, addresses+"consul { address = \"127.0.0.1:1\" }\nservice \"web\" {}\n")
 	told("READY=1")
 	r.end(nil)
 	told("STOPPING=1")

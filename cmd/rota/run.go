@@ -72,6 +72,10 @@ func (p *program) obey(ctx context.Context, orders <-chan os.Signal) (heir *os.P
 		if ready {
 			p.logger.Info("ready")
 			p.heritage.tellReady()
+		}
+		// systemd would end a start that waits for Consul for long, though it serves. An
+		// heir is told of by the process before.
+		if first && p.heritage == nil || ready && p.heritage != nil {
 			p.notify("READY=1")
 		}
 		select {
