@@ -138,11 +138,7 @@ func (c *consuls) web(more string, failover ...string) string {
 
 // states returns the states of the service's endpoints, by address.
 func (r *running) states() map[string]string {
-	states := map[string]string{}
-	for e := range r.stage.Load().service("web").pool.View().Endpoints.All() {
-		states[e.Address] = string(e.State)
-	}
-	return states
+	return statesOf(r.stage.Load().service("web"))
 }
 
 // A source that takes the place of another doubts its first answer as any other,

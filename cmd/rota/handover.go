@@ -59,11 +59,12 @@ func newLegacy(d config.Discover, v *service) legacy {
 // legacy returns what is known of the instances that a service looks for which this
 // process has not had yet: by the process before, or else by another service.
 func (p *program) legacy(s *config.Service, now *stage) legacy {
-	if l := p.heritage.legacy(s); l.LooksFor == looksFor(s.Discover) {
+	wanted := looksFor(s.Discover)
+	if l := p.heritage.legacy(s.Name, wanted); l.LooksFor == wanted {
 		return l
 	}
 	for i, v := range now.services {
-		if d := now.config.Services[i].Discover; looksFor(d) == looksFor(s.Discover) {
+		if d := now.config.Services[i].Discover; looksFor(d) == wanted {
 			return newLegacy(d, v)
 		}
 	}
@@ -149,17 +150,17 @@ func (h *heritage) take(a listenAddress) net.Listener {
 	return nil
 }
 
-// legacy returns what is known of the instances of a service: under its name, or else
-// under any.
-func (h *heritage) legacy(s *config.Service) legacy {
+// legacy returns what is known of the instances that a service looks for: under its
+// name, or else under any.
+func (h *heritage) legacy(name, wanted string) legacy {
 	if h == nil {
 		return legacy{}
 	}
-	if l := h.known[s.Name]; l.LooksFor == looksFor(s.Discover) {
+	if l := h.known[name]; l.LooksFor == wanted {
 		return l
 	}
 	for _, l := range h.known {
-		if l.LooksFor == looksFor(s.Discover) {
+		if l.LooksFor == wanted {
 			return l
 		}
 	}

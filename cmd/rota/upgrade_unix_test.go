@@ -83,15 +83,13 @@ func TestAWillOfAnotherVersion(t *testing.T) {
 	var log bytes.Buffer
 	h.read(hclog.New(&hclog.LoggerOptions{Output: &log}))
 	for _, name := range []string{"good", "of another name"} {
-		web.Name = name
-		if l := h.legacy(&web); len(l.Endpoints) != 1 || len(l.Told.Instances) != 1 {
+		if l := h.legacy(name, looksFor(web.Discover)); len(l.Endpoints) != 1 || len(l.Told.Instances) != 1 {
 			t.Errorf("what is good becomes %+v for %s", l, name)
 		}
 	}
 	web.Discover.Name = "other"
 	for _, name := range []string{"good", "verdict", "duration", "status", "null", "unknown"} {
-		web.Name = name
-		if l := h.legacy(&web); l.Endpoints != nil || l.Told != nil {
+		if l := h.legacy(name, looksFor(web.Discover)); l.Endpoints != nil || l.Told != nil {
 			t.Errorf("%s becomes %+v", name, l)
 		}
 		bad := name == "verdict" || name == "duration" || name == "status"
