@@ -100,6 +100,11 @@ type Instance struct {
 	Meta       map[string]string
 }
 
+// HasTags reports whether tags has all that are wanted.
+func HasTags(tags, wanted []string) bool {
+	return !slices.ContainsFunc(wanted, func(tag string) bool { return !slices.Contains(tags, tag) })
+}
+
 // Equal reports whether both describe the same in the same way. It allocates
 // nothing.
 func (i *Instance) Equal(o *Instance) bool {

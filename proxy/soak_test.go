@@ -227,12 +227,8 @@ func (s *soak) finish(t *testing.T, served chan error, stopLog func() error) {
 		}
 	}
 	for _, service := range append(s.server.options().Routes.Services(), s.server.options().Routes.unrouted) {
-		inFlight := int64(0)
-		for i := range service.stats.shards {
-			inFlight += service.stats.shards[i].inFlight.Load()
-		}
-		if inFlight != 0 {
-			t.Errorf("service %q has %d requests in flight", service.Name, inFlight)
+		if n := service.InFlight(); n != 0 {
+			t.Errorf("service %q has %d requests in flight", service.Name, n)
 		}
 	}
 	if err := stopLog(); err != nil {

@@ -51,7 +51,7 @@ func (m *memory) take(u discovery.Update, by *feed) {
 // tagged returns the instances that have all of the tags.
 func (t *told) tagged(tags []string) (its []discovery.Instance) {
 	for _, i := range t.Instances {
-		if !slices.ContainsFunc(tags, func(tag string) bool { return !slices.Contains(i.Tags, tag) }) {
+		if discovery.HasTags(i.Tags, tags) {
 			its = append(its, i)
 		}
 	}

@@ -2,7 +2,6 @@ package consul
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/hashicorp/consul/api"
@@ -15,7 +14,7 @@ const maxWeight = 65535
 
 // convert selects what w names and puts it in our words.
 func convert(w Watch, e *entry) *item {
-	if !hasAll(e.Service.Tags, w.Tags) {
+	if !discovery.HasTags(e.Service.Tags, w.Tags) {
 		return &item{other: true}
 	}
 	status := statusOf(e.Service.ID, e.Checks)
@@ -97,14 +96,4 @@ func weightOf(w api.AgentWeights, status discovery.Status) (int, error) {
 		return 0, fmt.Errorf("its weight %d is not between 0 and %d", weight, maxWeight)
 	}
 	return weight, nil
-}
-
-// hasAll reports whether tags has all that are wanted.
-func hasAll(tags, wanted []string) bool {
-	for _, tag := range wanted {
-		if !slices.Contains(tags, tag) {
-			return false
-		}
-	}
-	return true
 }
